@@ -1,2 +1,137 @@
-//! x
-fn main() {}
+//! `palisade`: build, sign, check, call and inspect sandboxed plugins.
+
+mod bench;
+mod build;
+mod call;
+mod check;
+mod completions;
+mod debug;
+mod doctor;
+mod help;
+mod man;
+mod new;
+mod plugin_options;
+mod schema;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use palisade_signer::command::{TrustCommands, pack::Pack};
+use palisade_signer::{CommonOptions, Conclusion, Failure, Program, Surroundings, Terminal, program, style};
+
+/// Run other people's code with exactly the powers it was granted
+#[derive(Debug, Parser)]
+#[command(
+    name = "palisade",
+    version = version(),
+    styles = style::of_help(),
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = help::AFTER_HELP
+)]
+struct Palisade {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    common: CommonOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look at toolchain, target, versions, keys and trust store
+    Doctor(doctor::Doctor),
+    /// Start a plugin from a template
+    New(new::New),
+    /// Compile, check and pack a plugin
+    Build(build::Build),
+    /// Look for mistakes in a plugin without running it
+    Check(check::Check),
+    /// Make a bundle of a folder; same files, same bytes
+    Pack(Pack),
+    /// Run one command of a plugin
+    Call(call::Call),
+    /// Measure how fast a command of a plugin is
+    Bench(bench::Bench),
+    #[command(flatten)]
+    Trust(TrustCommands),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+    /// Write the man pages
+    Man(man::Man),
+    /// Print a JSON Schema
+    #[command(subcommand)]
+    Schema(schema::SchemaCommand),
+    /// Explain a command or a topic: exit-codes, permissions, limits, env
+    Help(help::Help),
+    /// For conformance suites
+    #[command(subcommand, hide = true)]
+    Debug(debug::DebugCommand),
+}
+
+impl Program for Palisade {
+    fn common(&self) -> &CommonOptions {
+        &self.common
+    }
+
+    fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
+        match self.command {
+            Command::Doctor(command) => command.run(surroundings, terminal),
+            Command::New(command) => command.run(terminal),
+            Command::Build(command) => command.run(surroundings, terminal),
+            Command::Check(command) => command.run(terminal),
+            Command::Pack(command) => command.run(terminal),
+            Command::Call(command) => command.run(surroundings, terminal),
+            Command::Bench(command) => command.run(surroundings, terminal),
+            Command::Trust(command) => command.run(surroundings, terminal),
+            Command::Completions(command) => command.run::<Self>(terminal),
+            Command::Man(command) => command.run::<Self>(terminal),
+            Command::Schema(command) => command.run(terminal),
+            Command::Help(command) => command.run::<Self>(terminal),
+            Command::Debug(command) => command.run(terminal),
+        }
+    }
+}
+
+/// The version of this program and of the contract it keeps with plugins.
+fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), " (plugin ABI 1.0)")
+}
+
+fn main() -> ExitCode {
+    program::run::<Palisade>(std::env::args_os())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_version_names_the_abi_of_the_host() {
+        let abi = format!("{}.{}", palisade_abi::VERSION_MAJOR, palisade_abi::VERSION_MINOR);
+        assert!(version().ends_with(&format!("(plugin ABI {abi})")));
+    }
+
+    #[test]
+    fn every_command_and_option_says_what_it_is_for() {
+        fn visit(command: &clap::Command) {
+            let path = command.get_name();
+            assert!(command.get_about().is_some(), "`{path}` has no description");
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "`{}` of `{path}` has no help",
+                    argument.get_id()
+                );
+            }
+            command.get_subcommands().for_each(visit);
+        }
+        let command = Palisade::command();
+        command.clone().debug_assert();
+        visit(&command);
+    }
+}

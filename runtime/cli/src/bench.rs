@@ -1,0 +1,374 @@
+//! `bench`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Args, value_parser};
+use hdrhistogram::Histogram;
+use palisade::{Blame, CallError, Code, Coded, DiscardLog, Plugin, parse_duration};
+use palisade_bundle::Visible;
+use palisade_signer::input::{Input, Kind, read_file};
+use palisade_signer::output::{self, Audience, Existing};
+use palisade_signer::{Answer, Conclusion, Failure, HostError, Surroundings, Terminal, style};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::plugin_options::PluginOptions;
+
+/// Slower than before by more than this is a regression; less is the noise of an ordinary machine.
+const TOLERANCE: f64 = 0.10;
+
+/// Calls before the clock starts, so that caches and the allocator have settled.
+const WARM_UP: u32 = 100;
+
+/// Nobody waits longer, and a clock that goes further may not exist.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Calls of one caller before another one's turn.
+const CALLS_PER_TURN: u64 = 64;
+
+/// `bench`.
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    plugin: PluginOptions,
+
+    /// The command
+    command: String,
+
+    /// Read its arguments from FILE; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    input_file: Option<Input>,
+
+    /// How long to call it
+    #[arg(long, value_name = "T", value_parser = parse_duration, default_value = "5s")]
+    duration: Duration,
+
+    /// How many callers at once, 256 at most
+    #[arg(long, value_name = "N", default_value = "1", value_parser = value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+
+    /// Write the result to FILE, for a later --compare
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+
+    /// Compare with a saved result; ends with 20 when median or rate are more than 10 % worse
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Measured {
+    plugin: String,
+    version: String,
+    command: String,
+    concurrency: u16,
+    calls: u64,
+    duration_ms: u64,
+    rate_per_s: f64,
+    latency_us: Latency,
+    fuel: u64,
+}
+
+/// Percentiles of the time of one call, in microseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Latency {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+/// What `bench` answers.
+#[derive(Serialize)]
+struct Benched {
+    #[serde(flatten)]
+    now: Measured,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<Compared>,
+}
+
+/// Against a saved result: how much more time a median call takes, and how many more calls there are in a second.
+#[derive(Debug, PartialEq, Serialize)]
+struct Compared {
+    p50_ratio: f64,
+    rate_ratio: f64,
+    regressed: bool,
+}
+
+impl Bench {
+    pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
+        let before = self.compare.as_deref().map(saved).transpose()?;
+        let arguments = self
+            .input_file
+            .as_ref()
+            .map(|input| input.read(Kind::ARGUMENTS))
+            .transpose()?;
+        let arguments: Arc<[u8]> = arguments.unwrap_or_default().into();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_time()
+            .build()
+            .map_err(HostError::Threads)?;
+        let now = runtime.block_on(async {
+            let plugin = self.plugin.load(Arc::new(DiscardLog), surroundings, terminal).await?;
+            let progress = terminal.progress("calling");
+            let measured = self.measure(&plugin, arguments).await;
+            drop(progress);
+            if let Err(error) = plugin.close().await {
+                terminal.warn(format_args!(
+                    "the plugin did not end in order: {}",
+                    Visible(error.to_string())
+                ));
+            }
+            measured.map_err(|error| Failure::from(error).about_plugin(plugin.manifest().id.to_string()))
+        })?;
+        if let Some(path) = &self.save {
+            let json = serde_json::to_vec_pretty(&now).map_err(HostError::Answer)?;
+            output::write(path, &json, Audience::Everyone, Existing::Replace)?;
+        }
+        let compared = before.map(|before| now.compared_with(&before));
+        let regressed = compared.as_ref().is_some_and(|compared| compared.regressed);
+        terminal.answer(&Benched { now, compared })?;
+        Ok(if regressed {
+            Conclusion::Findings
+        } else {
+            Conclusion::Done
+        })
+    }
+
+    async fn measure(&self, plugin: &Plugin, arguments: Arc<[u8]>) -> Result<Measured, CallError> {
+        let mut fuel = 0;
+        for _ in 0..WARM_UP {
+            fuel = plugin.call(&self.command, &arguments).await?.receipt().fuel;
+        }
+        let started = Instant::now();
+        let deadline = started + self.duration.min(LONGEST);
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..self.concurrency {
+            let caller = calls(plugin.clone(), self.command.clone(), Arc::clone(&arguments), deadline);
+            callers.spawn(caller);
+        }
+        let mut all = histogram();
+        for times in callers.join_all().await {
+            // Every histogram has the same shape.
+            let _ = all.add(times?);
+        }
+        let elapsed = started.elapsed();
+        Ok(Measured {
+            plugin: plugin.manifest().id.to_string(),
+            version: plugin.manifest().version.to_string(),
+            command: self.command.clone(),
+            concurrency: self.concurrency,
+            calls: all.len(),
+            duration_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            rate_per_s: rounded(rate(all.len(), elapsed)),
+            latency_us: Latency::of(&all),
+            fuel,
+        })
+    }
+}
+
+/// One caller: calls until the deadline, at least once.
+async fn calls(
+    plugin: Plugin,
+    command: String,
+    arguments: Arc<[u8]>,
+    deadline: Instant,
+) -> Result<Histogram<u64>, CallError> {
+    let mut times = histogram();
+    loop {
+        let started = Instant::now();
+        plugin.call(&command, &arguments).await?;
+        let ended = Instant::now();
+        let nanoseconds = u64::try_from((ended - started).as_nanos()).unwrap_or(u64::MAX);
+        times.saturating_record(nanoseconds);
+        if ended >= deadline {
+            return Ok(times);
+        }
+        // A command that never waits is done at its first poll, and the other callers want their turn; giving way
+        // takes several times as long as a small command, so not after each.
+        if times.len().is_multiple_of(CALLS_PER_TURN) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Nanoseconds up to a minute, to three digits: 200 KiB, whatever the number of calls.
+#[expect(clippy::expect_used, reason = "the bounds are constants that the library takes")]
+fn histogram() -> Histogram<u64> {
+    const MINUTE: u64 = 60_000_000_000;
+    Histogram::new_with_bounds(1, MINUTE, 3).expect("bounds are in order")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of calls stays far below 2^53")]
+fn rate(calls: u64, elapsed: Duration) -> f64 {
+    calls as f64 / elapsed.as_secs_f64().max(f64::EPSILON)
+}
+
+/// Three digits after the point are more than a clock can tell.
+fn rounded(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
+}
+
+impl Latency {
+    #[expect(clippy::cast_precision_loss, reason = "a minute of nanoseconds is below 2^53")]
+    fn of(times: &Histogram<u64>) -> Self {
+        let us = |nanoseconds: u64| rounded(nanoseconds as f64 / 1_000.0);
+        let quantile = |quantile| us(times.value_at_quantile(quantile));
+        Self {
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
+            max: us(times.max()),
+        }
+    }
+}
+
+impl Measured {
+    fn compared_with(&self, before: &Self) -> Compared {
+        let p50_ratio = rounded(self.latency_us.p50 / before.latency_us.p50.max(0.001));
+        let rate_ratio = rounded(self.rate_per_s / before.rate_per_s.max(0.001));
+        let regressed = p50_ratio > 1.0 + TOLERANCE || rate_ratio < 1.0 - TOLERANCE;
+        Compared {
+            p50_ratio,
+            rate_ratio,
+            regressed,
+        }
+    }
+}
+
+fn saved(path: &std::path::Path) -> Result<Measured, Failure> {
+    let bytes = read_file(path, Kind::new("saved result", 64 * 1024))?;
+    let result = serde_json::from_slice(&bytes);
+    Ok(result.map_err(|error| SavedResultError {
+        path: path.to_owned(),
+        error,
+    })?)
+}
+
+/// A file that no `bench --save` wrote.
+#[derive(Debug, Error)]
+#[error("`{}` is no result of `bench --save`", path.display())]
+struct SavedResultError {
+    path: PathBuf,
+    #[source]
+    error: serde_json::Error,
+}
+
+impl Coded for SavedResultError {
+    fn code(&self) -> Code {
+        Code::InvalidArgument
+    }
+
+    fn blame(&self) -> Blame {
+        Blame::Request
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        Map::from_iter([("argument".to_owned(), "--compare".into())])
+    }
+}
+
+impl Answer for Benched {
+    fn write_for_people(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Measured {
+            calls,
+            duration_ms,
+            rate_per_s,
+            latency_us,
+            fuel,
+            ..
+        } = &self.now;
+        writeln!(
+            out,
+            "{}",
+            style::heading(Visible(format!("{} {}", self.now.plugin, self.now.command)))
+        )?;
+        writeln!(
+            out,
+            "  calls    {calls} in {duration_ms} ms, {} at once",
+            self.now.concurrency
+        )?;
+        writeln!(out, "  rate     {rate_per_s:.0} per second")?;
+        let Latency {
+            p50,
+            p90,
+            p99,
+            p999,
+            max,
+        } = latency_us;
+        writeln!(
+            out,
+            "  latency  p50 {p50} µs, p90 {p90} µs, p99 {p99} µs, p99.9 {p999} µs, max {max} µs"
+        )?;
+        writeln!(out, "  fuel     {fuel}")?;
+        if let Some(Compared {
+            p50_ratio,
+            rate_ratio,
+            regressed,
+        }) = &self.compared
+        {
+            let verdict = if *regressed {
+                style::error("slower")
+            } else {
+                style::good("no slower")
+            };
+            writeln!(
+                out,
+                "  {verdict} than before: median × {p50_ratio}, rate × {rate_ratio}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(p50: f64, rate_per_s: f64) -> Measured {
+        Measured {
+            plugin: "a.b".into(),
+            version: "1.0.0".into(),
+            command: "c".into(),
+            concurrency: 1,
+            calls: 1,
+            duration_ms: 1,
+            rate_per_s,
+            latency_us: Latency {
+                p50,
+                p90: p50,
+                p99: p50,
+                p999: p50,
+                max: p50,
+            },
+            fuel: 1,
+        }
+    }
+
+    #[test]
+    fn a_tenth_is_noise_and_more_is_a_regression() {
+        let before = measured(100.0, 1_000.0);
+        let regressed = |p50, rate| measured(p50, rate).compared_with(&before).regressed;
+        assert!(!regressed(100.0, 1_000.0));
+        assert!(!regressed(110.0, 900.0));
+        assert!(regressed(110.2, 1_000.0));
+        assert!(regressed(100.0, 899.0));
+        assert!(!regressed(1.0, 9_999.0));
+    }
+
+    #[test]
+    fn percentiles_are_microseconds() {
+        let mut times = histogram();
+        (1..=1000).for_each(|us| times.saturating_record(us * 1_000));
+        let latency = Latency::of(&times);
+        assert!((latency.p50 - 500.0).abs() < 1.0, "{latency:?}");
+        assert!((latency.p99 - 990.0).abs() < 1.0, "{latency:?}");
+    }
+}

@@ -1,0 +1,225 @@
+//! `call`.
+
+use std::io::{self, Write};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use clap::Args;
+use palisade::{CallError, LogRecord, LogSink, MemoryLog, Output, Plugin, Receipt};
+use palisade_bundle::Visible;
+use palisade_signer::input::{Input, Kind};
+use palisade_signer::{Bytes, Conclusion, Failure, Format, HostError, Surroundings, Terminal, UsageError, style};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use crate::plugin_options::PluginOptions;
+
+/// `call`.
+#[derive(Args, Debug)]
+pub(crate) struct Call {
+    #[command(flatten)]
+    plugin: PluginOptions,
+
+    /// The command
+    command: String,
+
+    /// Its arguments, JSON for most commands; - reads them from standard input
+    #[arg(value_name = "ARGS", conflicts_with = "input_file", allow_negative_numbers = true)]
+    args: Option<String>,
+
+    /// Read the arguments from FILE
+    #[arg(long, value_name = "FILE")]
+    input_file: Option<Input>,
+
+    /// Call it N times; the last answer is printed
+    #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
+    repeat: NonZeroU32,
+
+    /// Print the receipt on standard error: fuel, memory, time, bytes
+    #[arg(long)]
+    stats: bool,
+}
+
+#[derive(Serialize)]
+struct Called<'a> {
+    status: &'static str,
+    result: Box<RawValue>,
+    receipt: &'a Receipt,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    logs: Vec<Value>,
+}
+
+impl Call {
+    pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
+        let arguments = self.arguments()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(HostError::Threads)?;
+        runtime.block_on(self.call(&arguments, surroundings, terminal))
+    }
+
+    async fn call(
+        &self,
+        arguments: &[u8],
+        surroundings: &Surroundings,
+        terminal: &mut Terminal,
+    ) -> Result<Conclusion, Failure> {
+        let kept = Arc::new(MemoryLog::new());
+        let log: Arc<dyn LogSink> = match terminal.format() {
+            Format::Json => Arc::clone(&kept) as _,
+            Format::People => Arc::new(StderrLog),
+        };
+        let loaded = self.plugin.load(log, surroundings, terminal).await;
+        let plugin = loaded.map_err(|failure| with_logs(failure, &kept))?;
+        let id = plugin.manifest().id.to_string();
+        let called = self.repeated(&plugin, arguments, terminal).await;
+        let closed = plugin.close().await;
+        let output = called.map_err(|error| with_logs(Failure::from(error).about_plugin(id), &kept))?;
+        if let Err(error) = closed {
+            terminal.warn(format_args!(
+                "the plugin did not end in order: {}",
+                Visible(error.to_string())
+            ));
+        }
+        match terminal.format() {
+            Format::People => terminal.plugin_bytes(output.bytes())?,
+            Format::Json => terminal.json_line(&Called {
+                status: "success",
+                result: json_of(output.bytes())?,
+                receipt: output.receipt(),
+                logs: logs_of(&kept),
+            })?,
+        }
+        Ok(Conclusion::Done)
+    }
+
+    /// Calls as often as asked and returns the last answer.
+    async fn repeated(&self, plugin: &Plugin, arguments: &[u8], terminal: &mut Terminal) -> Result<Output, CallError> {
+        let mut fuel = FuelRange::default();
+        let mut output = plugin.call(&self.command, arguments).await?;
+        fuel.add(output.receipt());
+        for _ in 1..self.repeat.get() {
+            output = plugin.call(&self.command, arguments).await?;
+            fuel.add(output.receipt());
+        }
+        if self.stats && terminal.format() == Format::People {
+            show_receipt(output.receipt(), &fuel, self.repeat, terminal);
+        }
+        Ok(output)
+    }
+
+    fn arguments(&self) -> Result<Vec<u8>, Failure> {
+        let input = match (&self.args, &self.input_file) {
+            (Some(text), _) if text == "-" => &Input::Stdin,
+            (Some(text), _) => return Ok(text.clone().into_bytes()),
+            (None, Some(input)) => input,
+            (None, None) => return Ok(Vec::new()),
+        };
+        if *input == Input::Stdin && self.plugin.bundle == Input::Stdin {
+            let message = "standard input cannot be the bundle and the arguments at once";
+            return Err(UsageError::new("ARGS", message).into());
+        }
+        Ok(input.read(Kind::ARGUMENTS)?)
+    }
+}
+
+/// The reply as JSON, its numbers as they were written; bytes that are none become `{"base64": …}`, nothing becomes null.
+fn json_of(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
+    let value = match serde_json::from_slice(bytes) {
+        Ok(reply) => return Ok(reply),
+        Err(_) if bytes.is_empty() => Value::Null,
+        Err(_) => json!({ "base64": BASE64.encode(bytes) }),
+    };
+    Ok(to_raw_value(&value).map_err(HostError::Answer)?)
+}
+
+/// In JSON mode standard error is one problem object, so what the plugin logged travels in it.
+fn with_logs(failure: Failure, kept: &MemoryLog) -> Failure {
+    match logs_of(kept) {
+        logs if logs.is_empty() => failure,
+        logs => failure.with_detail("logs", logs),
+    }
+}
+
+fn logs_of(kept: &MemoryLog) -> Vec<Value> {
+    let lines = kept.take().into_iter();
+    lines
+        .map(|line| json!({ "level": line.level.as_str(), "source": line.source, "text": line.text }))
+        .collect()
+}
+
+/// Shows log lines as they come.
+#[derive(Debug)]
+struct StderrLog;
+
+impl LogSink for StderrLog {
+    fn write(&self, record: &LogRecord<'_>) {
+        let line = format!("{:>5} {}\n", record.level.as_str(), Visible(record.text));
+        // Nobody to tell when standard error is closed.
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+    }
+}
+
+/// The least and the most fuel of several calls: one number when the plugin's work is the same every time.
+#[derive(Default)]
+struct FuelRange(Option<(u64, u64)>);
+
+impl FuelRange {
+    fn add(&mut self, receipt: &Receipt) {
+        let fuel = receipt.fuel;
+        let (least, most) = self.0.unwrap_or((fuel, fuel));
+        self.0 = Some((least.min(fuel), most.max(fuel)));
+    }
+}
+
+fn show_receipt(receipt: &Receipt, fuel: &FuelRange, repeat: NonZeroU32, terminal: &mut Terminal) {
+    let host_calls: Vec<_> = receipt
+        .host_calls
+        .iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    terminal.note(style::heading("receipt"));
+    match fuel.0 {
+        Some((least, most)) if least != most => {
+            terminal.note(format_args!(
+                "  fuel     {} (from {least} to {most} in {repeat} calls)",
+                receipt.fuel
+            ));
+        }
+        _ if repeat.get() > 1 => {
+            terminal.note(format_args!(
+                "  fuel     {} (the same in all {repeat} calls)",
+                receipt.fuel
+            ));
+        }
+        _ => terminal.note(format_args!("  fuel     {}", receipt.fuel)),
+    }
+    terminal.note(format_args!("  memory   {}", Bytes(receipt.peak_memory_bytes)));
+    terminal.note(format_args!("  time     {:?}", receipt.duration));
+    terminal.note(format_args!(
+        "  bytes    {} in, {} out",
+        receipt.bytes_in, receipt.bytes_out
+    ));
+    if !host_calls.is_empty() {
+        terminal.note(format_args!("  calls    {}", host_calls.join(", ")));
+    }
+    terminal.note(format_args!("  digest   sha256:{}", receipt.digest));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_json_or_base64_or_nothing() {
+        let json = |bytes: &[u8]| json_of(bytes).unwrap().get().to_owned();
+        assert_eq!(
+            json(br#"{"a": 1.10, "b": 123456789012345678901234567890}"#),
+            r#"{"a": 1.10, "b": 123456789012345678901234567890}"#
+        );
+        assert_eq!(json(b"\xff\x00"), r#"{"base64":"/wA="}"#);
+        assert_eq!(json(b""), "null");
+    }
+}

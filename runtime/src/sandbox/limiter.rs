@@ -1,0 +1,102 @@
+//! Bounds memory and tables of one instance, and remembers that it had to.
+
+use wasmtime::ResourceLimiter;
+
+use super::engine::{TABLE_ELEMENTS, TABLES};
+
+/// Refuses growth past the limit, over the sum of all memories of the store.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    limit_bytes: u64,
+    used_bytes: u64,
+    refused_bytes: Option<u64>,
+}
+
+impl Limiter {
+    pub(super) fn new(limit_bytes: u64) -> Self {
+        Self {
+            limit_bytes,
+            used_bytes: 0,
+            refused_bytes: None,
+        }
+    }
+
+    /// Linear memory in use; memory never shrinks, so this is also the peak.
+    pub(super) fn used_bytes(&self) -> u64 {
+        self.used_bytes
+    }
+
+    pub(super) fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
+    /// What the guest would have needed in total when it was refused. A guest's allocator usually turns the refusal
+    /// into an abort, so a trap after a refusal is a memory limit and not a bug of the guest.
+    pub(super) fn refused_bytes(&self) -> Option<u64> {
+        self.refused_bytes
+    }
+
+    /// Forgets an earlier refusal that the guest has survived.
+    pub(super) fn begin_command(&mut self) {
+        self.refused_bytes = None;
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let added = u64::try_from(desired.saturating_sub(current)).unwrap_or(u64::MAX);
+        let total = self.used_bytes.saturating_add(added);
+        if total > self.limit_bytes {
+            self.refused_bytes = Some(total);
+            return Ok(false);
+        }
+        // The module's own maximum is its own business: growth past it fails without being our limit.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.used_bytes = total;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        usize::try_from(TABLES).unwrap_or(usize::MAX)
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_itself_is_allowed_and_one_byte_more_is_not() {
+        let mut limiter = Limiter::new(100);
+        assert!(limiter.memory_growing(0, 60, None).unwrap());
+        assert!(
+            limiter.memory_growing(0, 40, None).unwrap(),
+            "a second memory counts into the same sum"
+        );
+        assert_eq!(limiter.refused_bytes(), None);
+        assert!(!limiter.memory_growing(40, 41, None).unwrap());
+        assert_eq!(limiter.refused_bytes(), Some(101));
+        assert_eq!(limiter.used_bytes(), 100);
+    }
+
+    #[test]
+    fn the_modules_own_maximum_is_not_our_limit() {
+        let mut limiter = Limiter::new(100);
+        assert!(!limiter.memory_growing(0, 20, Some(10)).unwrap());
+        assert_eq!(limiter.refused_bytes(), None);
+    }
+}

@@ -1,0 +1,11 @@
+#![allow(unused)]
+
+use palisade_sdk::data;
+
+#[data]
+pub fn input() {}
+
+#[data(strict)]
+pub struct Input;
+
+fn main() {}

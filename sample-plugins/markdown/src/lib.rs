@@ -1,4 +1,4 @@
-//! Bytes in, bytes out, with a crate from crates.io compiled in.
+//! Bytes in, bytes out, with an ordinary crate compiled in.
 
 use palisade_sdk::{Reject, plugin};
 use pulldown_cmark::{Event, Options, Parser, html};

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use palisade::{AdmittedBundle, LoadError, Plugin, Policy, Runtime};
 use palisade_bundle::sign::{SignOptions, pack, sign};
-use palisade_bundle::{Bundle, SigningKey, Timestamp, TrustStore};
+use palisade_bundle::{Bundle, SigningKey, Timestamp, TrustStore, VerifiedBundle};
 use serde_json::{Value, json};
 
 /// A guest, part by part. The default one answers every command with its arguments.
@@ -44,6 +44,15 @@ pub const ECHO: &str = "
     (i64.or
       (i64.shl (i64.extend_i32_u (local.get $args)) (i64.const 32))
       (i64.extend_i32_u (local.get $len)))";
+
+/// `$finish`: fetches the result of a host call to address 66,048 and makes it the guest's own reply.
+const FINISH: &str = "
+    (func $finish (param $reply i64) (result i64)
+      (i64.or
+        (i64.shl (i64.const 66048) (i64.const 32))
+        (i64.or
+          (i64.extend_i32_u (call $take (i32.const 66048) (i32.const 65024)))
+          (i64.and (local.get $reply) (i64.const 0x80000000)))))";
 
 /// Never ends.
 pub const SPIN: &str = "(loop $again (br $again)) unreachable";
@@ -107,6 +116,37 @@ impl Guest {
         admitted(&self.manifest, &self.wasm())
     }
 
+    /// The guest as a plugin of a runtime, with what `policy` allows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::load`].
+    ///
+    /// # Panics
+    ///
+    /// When the policy refuses it.
+    pub async fn load_with(&self, runtime: &Runtime, policy: &Policy) -> Result<Plugin, LoadError> {
+        let bundle = verified(&self.manifest, &self.wasm());
+        runtime.load(policy.admit(bundle).expect("is admitted")).await
+    }
+
+    /// A guest whose command makes one host call and answers with its result or its error. `imported` is what stands in
+    /// WAT between the name and the end of the import, `call` is a call of `$call`, and `data` lies at address 256.
+    #[must_use]
+    pub fn calling(imported: (&str, &str), data: &str, call: &str) -> Self {
+        let (name, signature) = imported;
+        let imports = format!(
+            r#"(import "palisade_v1" "{name}" (func $call {signature}))
+               (import "palisade_v1" "result_take" (func $take (param i32 i32) (result i32)))"#
+        );
+        Self {
+            imports: imports.leak(),
+            extra: format!(r#"(data (i32.const 256) "{data}") {FINISH}"#).leak(),
+            command: format!("(call $finish {call})").leak(),
+            ..Self::default()
+        }
+    }
+
     /// The guest as a plugin of a runtime.
     ///
     /// # Errors
@@ -150,9 +190,18 @@ pub fn signed(members: &Value, wasm: &[u8]) -> Vec<u8> {
 /// When it is not valid.
 #[must_use]
 pub fn admitted(members: &Value, wasm: &[u8]) -> AdmittedBundle {
+    Policy::deny_all().admit(verified(members, wasm)).expect("is admitted")
+}
+
+/// The bundle, verified.
+///
+/// # Panics
+///
+/// When it is not valid.
+#[must_use]
+pub fn verified(members: &Value, wasm: &[u8]) -> VerifiedBundle {
     let bundle = Bundle::open(signed(members, wasm)).expect("opens");
-    let verified = trust().verify(bundle, now()).expect("verifies");
-    Policy::deny_all().admit(verified).expect("is admitted")
+    trust().verify(bundle, now()).expect("verifies")
 }
 
 /// The key everything in here is signed with.
@@ -199,6 +248,24 @@ pub async fn give_way() {
         std::task::Poll::Pending
     })
     .await;
+}
+
+/// The module of a sample plugin, and its `plugin.json` with what `palisade build` adds. `cargo xtask test` compiles them.
+///
+/// # Panics
+///
+/// When it was not compiled.
+#[must_use]
+pub fn sample(name: &str) -> (Value, Vec<u8>) {
+    let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest = repository.join("sample-plugins").join(name).join("plugin.json");
+    let manifest = std::fs::read(&manifest).expect("a sample has a manifest");
+    let manifest = serde_json::from_slice(&manifest).expect("a manifest is JSON");
+    let built = palisade();
+    let target = built.ancestors().nth(2).expect("programs lie two levels down");
+    let module = target.join("wasm32-wasip1/release").join(format!("{name}.wasm"));
+    let module = std::fs::read(&module).expect("first: cargo build --release --target wasm32-wasip1 of the samples");
+    (manifest, module)
 }
 
 /// The command line, where cargo puts it beside these tests. `cargo xtask test` builds it first.

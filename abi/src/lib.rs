@@ -5,12 +5,14 @@
 //! from it, so the three cannot drift apart.
 
 mod call;
+mod host;
 mod reply;
 mod surface;
 
 pub use crate::call::{CommandDescription, Description, Encoding, GuestError, InitInput, InitLimits};
 pub use crate::call::{Level, UnknownLevel};
-pub use crate::reply::{Reply, pack};
+pub use crate::host::{Delivery, DeliveryKind, HttpRequestHead, HttpResponseHead, KeyPage, SystemInfo};
+pub use crate::reply::{HostReply, Reply, pack};
 pub use crate::surface::{EXPORTS, Export, IMPORTS, Import, Signature, ValueType, export, import};
 
 /// The ABI's major number; a module of another major number is refused.

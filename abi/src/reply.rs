@@ -59,3 +59,40 @@ pub const fn pack(address: u32, len: u32, is_error: bool) -> i64 {
     let bits = ((address as u64) << 32) | error | (len & Reply::MAX_LEN) as u64;
     bits.cast_signed()
 }
+
+/// Bit 32 of a host call's answer: yes.
+const YES_BIT: u64 = 1 << 32;
+
+/// What a host call answers with: the one `i64` of every import but `log` and `result_take`.
+///
+/// Bit 31 says "error", bits 0–30 are the length of what `result_take` hands out: the result, or the JSON of a
+/// [`GuestError`](crate::GuestError). Bit 32 says "yes" to the question the call asks: found, existed, swapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct HostReply {
+    /// Length of the result in bytes, at most [`Reply::MAX_LEN`].
+    pub len: u32,
+    /// Whether the result is an error.
+    pub is_error: bool,
+    /// The answer to the call's question, if it asks one.
+    pub yes: bool,
+}
+
+impl HostReply {
+    /// Puts it into the `i64` that the host returns; of `len` only the low 31 bits count.
+    #[must_use]
+    pub const fn pack(self) -> i64 {
+        let yes = if self.yes { YES_BIT } else { 0 };
+        pack(0, self.len, self.is_error) | yes.cast_signed()
+    }
+
+    /// Takes apart what a host returned.
+    #[must_use]
+    pub const fn unpack(packed: i64) -> Self {
+        let Reply { address, len, is_error } = Reply::unpack(packed);
+        Self {
+            len,
+            is_error,
+            yes: address & 1 == 1,
+        }
+    }
+}

@@ -68,8 +68,9 @@ pub struct Import {
     pub name: &'static str,
     /// The function's type.
     pub signature: Signature,
-    /// The permission it needs beyond those everyone has.
-    pub permission: Option<&'static str>,
+    /// The permissions that open it, each for a part of what it does; none when everybody may call it, or when its
+    /// arguments decide.
+    pub permissions: &'static [&'static str],
     /// What it does.
     pub meaning: &'static str,
 }
@@ -125,21 +126,66 @@ exports! {
          input_schema?, output_schema?, idempotent, encoding}]}`.";
 }
 
-/// The names of [`IMPORTS`].
-pub mod import {
-    /// Writes one line into the log.
-    pub const LOG: &str = "log";
+/// One row an import: constant, name, parameters with their types, result, permission, meaning.
+macro_rules! imports {
+    ($($constant:ident $name:literal ($($parameter:ident: $kind:ident),*) $result:expr, $permissions:expr, $meaning:literal;)*) => {
+        /// The names of [`IMPORTS`].
+        pub mod import {
+            $(#[doc = $meaning] pub const $constant: &str = $name;)*
+        }
+
+        /// Everything a guest may import beside WASI preview 1, in the order of `docs/abi.md`.
+        pub const IMPORTS: &[Import] = &[$(Import {
+            name: import::$constant,
+            signature: Signature { parameters: &[$((stringify!($parameter), $kind)),*], result: $result },
+            permissions: &$permissions,
+            meaning: $meaning,
+        }),*];
+    };
 }
 
-/// Everything a guest may import beside WASI preview 1, in the order of `docs/abi.md`.
-pub const IMPORTS: &[Import] = &[Import {
-    name: import::LOG,
-    signature: Signature {
-        parameters: &[("level", I32), ("ptr", I32), ("len", I32)],
-        result: None,
-    },
-    permission: None,
-    meaning: "Writes one line of UTF-8 into the plugin's log. `level`: 0 trace, 1 debug, 2 info, 3 warn, 4 error, \
-              5 fatal; another number counts as error. 5 is for last words before a trap: the last such line of an \
-              entry that ends in a trap becomes the message of `GUEST_TRAP`.",
-}];
+imports! {
+    LOG "log" (level: I32, ptr: I32, len: I32) None, ["log:write"],
+        "Writes one line of UTF-8 into the plugin's log. `level`: 0 trace, 1 debug, 2 info, 3 warn, 4 error, 5 fatal; \
+         another number counts as error. 5 is for last words before a trap: the last such line of an entry that ends in \
+         a trap becomes the message of `GUEST_TRAP`.";
+    RESULT_TAKE "result_take" (ptr: I32, cap: I32) Some(I32), [],
+        "Copies at most `cap` bytes of the last host call's result or error to `ptr`, and says how many. A result can be \
+         taken once, and only until the next host call.";
+    STATE_GET "state_get" () Some(I64), ["state:read"],
+        "The plugin's state record, JSON. Yes: there is one.";
+    STATE_SET "state_set" (ptr: I32, len: I32) Some(I64), ["state:write"],
+        "Replaces the state record by this JSON, at most 1 MiB; no bytes at all remove it.";
+    STORAGE_GET "storage_get" (key: I32, key_len: I32) Some(I64), ["storage:read"],
+        "The value under a key. Yes: the key is there.";
+    STORAGE_PUT "storage_put" (key: I32, key_len: I32, value: I32, value_len: I32, ttl_ms: I64) Some(I64), ["storage:write"],
+        "Puts a value under a key. `ttl_ms`: after how many milliseconds it is gone, 0 for never. Yes: the key was there before.";
+    STORAGE_DELETE "storage_delete" (key: I32, key_len: I32) Some(I64), ["storage:delete"],
+        "Deletes a key. Yes: the key was there.";
+    STORAGE_CAS "storage_cas" (key: I32, key_len: I32, expected: I32, expected_len: I32, value: I32, value_len: I32, ttl_ms: I64)
+        Some(I64), ["storage:write"],
+        "Puts a value under a key if its value is `expected`; `expected_len` −1: if the key is absent. Yes: it was put.";
+    STORAGE_LIST "storage_list" (prefix: I32, prefix_len: I32, after: I32, after_len: I32, limit: I32)
+        Some(I64), ["storage:read"],
+        "Keys that start with `prefix` and come after `after`, ascending, at most `limit` and at most 1,000: JSON \
+         `{keys: [], more}`.";
+    HTTP_REQUEST "http_request" (head: I32, head_len: I32, body: I32, body_len: I32) Some(I64), ["network:http", "network:https"],
+        "Sends one HTTP request; the scheme of the URL decides which permission it takes. The head is JSON `{method, url, headers?: [[name, value]], \
+         timeout_ms?, redirects?, credential?}`. The result is the length of the head as 4 bytes, least significant first, \
+         the head as JSON `{status, url, headers}`, and the body.";
+    ASSET_GET "asset_get" (path: I32, path_len: I32) Some(I64), [],
+        "A file of the plugin's own bundle, by its path there. Yes: there is one.";
+    PUBLISH "publish" (topic: I32, topic_len: I32, data: I32, data_len: I32) Some(I64), ["events:publish"],
+        "Publishes JSON to a topic that the manifest names. Yes: somebody receives it.";
+    MESSAGE_SEND "message_send" (to: I32, to_len: I32, data: I32, data_len: I32) Some(I64), ["message:send"],
+        "Sends JSON to one plugin, by its id.";
+    PLUGIN_CALL "plugin_call" (plugin: I32, plugin_len: I32, command: I32, command_len: I32, args: I32, args_len: I32)
+        Some(I64), ["plugin:call"],
+        "Runs a command of a plugin that the manifest names as a dependency. The result is that command's.";
+    EMIT "emit" (name: I32, name_len: I32, data: I32, data_len: I32) Some(I64), [],
+        "Tells the host's event log something, under the plugin's own name; the data is JSON.";
+    SYSTEM_INFO "system_info" () Some(I64), ["system:info"],
+        "JSON `{host_version, abi_version, os, arch}`.";
+    HOST_CALL "host_call" (name: I32, name_len: I32, input: I32, input_len: I32) Some(I64), [],
+        "Calls a function that the host application registered, `area:action`; takes `custom:<area>:<action>`. Input and result are JSON.";
+}

@@ -7,6 +7,7 @@ mod bundle;
 mod by_hand;
 mod measure;
 mod report;
+mod waiting;
 
 use std::hint::black_box;
 
@@ -22,6 +23,9 @@ const SMALL: [u8; 64] = [b'x'; 64];
 
 fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == waiting::SERVE) {
+        return waiting::serve();
+    }
     let option = |name: &str| arguments.iter().skip_while(|given| *given != name).nth(1);
     let mut rows = Vec::new();
     for (name, measure) in MEASUREMENTS {
@@ -31,6 +35,9 @@ fn main() -> Result<()> {
     }
     let table = report::table(&rows);
     println!("{table}");
+    if option("--only").is_none_or(|only| only == "waiting") {
+        waiting::measure()?;
+    }
     if let Some(path) = option("--write") {
         report::write(path, &table)?;
     }

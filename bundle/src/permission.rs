@@ -13,9 +13,9 @@ use crate::size::shorten;
 use crate::suggest::closest;
 use crate::{Blame, Code, Coded};
 
-/// One row a permission: variant, canonical word, whether every plugin has it, what it allows.
+/// One row a permission: variant, canonical word, whether every plugin has it, what it allows, what denying it protects.
 macro_rules! permissions {
-    ($($variant:ident $word:literal $grant:ident $meaning:literal;)*) => {
+    ($($variant:ident $word:literal $grant:ident $meaning:literal $protects:literal;)*) => {
         /// One thing a plugin may do, `area:action`.
         ///
         /// Denied unless the manifest asks, the operator grants and the publisher's ceiling allows; the few of
@@ -51,6 +51,15 @@ macro_rules! permissions {
                 }
             }
 
+            /// What is safe from a plugin that does not have it.
+            #[must_use]
+            pub fn protects(&self) -> &'static str {
+                match self {
+                    $(Self::$variant => $protects,)*
+                    Self::Custom(_) => "Whatever the function of the host application reaches.",
+                }
+            }
+
             /// Who has it without anybody granting it.
             #[must_use]
             pub fn default_grant(&self) -> DefaultGrant {
@@ -64,25 +73,44 @@ macro_rules! permissions {
 }
 
 permissions! {
-    LogWrite "log:write" Everyone "Write lines to the plugin's own log.";
-    ConfigRead "config:read" Everyone "Read the plugin's own configuration.";
-    StateRead "state:read" Everyone "Read the plugin's own state record.";
-    StateWrite "state:write" Everyone "Replace the plugin's own state record.";
-    StorageRead "storage:read" OnRequest "Read and list the plugin's own key-value storage.";
-    StorageWrite "storage:write" OnRequest "Put values into the plugin's own key-value storage, within its quota.";
-    StorageDelete "storage:delete" OnRequest "Delete keys from the plugin's own key-value storage.";
-    NetworkHttp "network:http" OnRequest "Send unencrypted HTTP requests to the hosts the manifest names.";
-    NetworkHttps "network:https" OnRequest "Send HTTPS requests to the hosts the manifest names.";
-    FilesystemRead "filesystem:read" OnRequest "Read files in folders the operator maps for this plugin.";
-    FilesystemWrite "filesystem:write" OnRequest "Write files in folders the operator maps as writable for this plugin.";
-    EventsPublish "events:publish" OnRequest "Publish to the topics the manifest names.";
-    EventsSubscribe "events:subscribe" OnRequest "Receive the topics the manifest names.";
-    MessageSend "message:send" OnRequest "Send messages to other plugins.";
-    MessageReceive "message:receive" OnRequest "Receive messages from other plugins.";
-    PluginCall "plugin:call" OnRequest "Call commands of the plugins it declares as dependencies.";
-    ScheduleRun "schedule:run" OnRequest "Run its own commands on the schedule in its manifest.";
-    SystemInfo "system:info" OnRequest "Learn the host's version and platform.";
-    ClockPrecise "clock:precise" OnRequest "Read clocks at full resolution, not 1 ms; makes timing attacks easier.";
+    LogWrite "log:write" Everyone "Write lines to the plugin's own log."
+        "The host's log: its size, and the attention of whoever reads it.";
+    ConfigRead "config:read" Everyone "Read the plugin's own configuration."
+        "What the operator configured, which may hold names and addresses of other systems.";
+    StateRead "state:read" Everyone "Read the plugin's own state record."
+        "What an earlier generation of the plugin remembered.";
+    StateWrite "state:write" Everyone "Replace the plugin's own state record."
+        "The state record against being replaced, and the host's disk.";
+    StorageRead "storage:read" OnRequest "Read and list the plugin's own key-value storage."
+        "What the plugin kept: data of the people it works for.";
+    StorageWrite "storage:write" OnRequest "Put values into the plugin's own key-value storage, within its quota."
+        "The host's disk, and what the plugin kept against being overwritten.";
+    StorageDelete "storage:delete" OnRequest "Delete keys from the plugin's own key-value storage."
+        "What the plugin kept against being lost.";
+    NetworkHttp "network:http" OnRequest "Send unencrypted HTTP requests to the hosts the manifest names."
+        "Every machine the host can reach; and what is sent, against being read on its way.";
+    NetworkHttps "network:https" OnRequest "Send HTTPS requests to the hosts the manifest names."
+        "Every machine the host can reach, and the data that a plugin could send out.";
+    FilesystemRead "filesystem:read" OnRequest "Read files in folders the operator maps for this plugin."
+        "The files of the host, even those in folders that are mapped for other plugins.";
+    FilesystemWrite "filesystem:write" OnRequest "Write files in folders the operator maps as writable for this plugin."
+        "The files of the host against change, and its disk.";
+    EventsPublish "events:publish" OnRequest "Publish to the topics the manifest names."
+        "Other plugins against events that they act on.";
+    EventsSubscribe "events:subscribe" OnRequest "Receive the topics the manifest names."
+        "What other plugins publish.";
+    MessageSend "message:send" OnRequest "Send messages to other plugins."
+        "Other plugins against messages that they act on.";
+    MessageReceive "message:receive" OnRequest "Receive messages from other plugins."
+        "The plugin itself, which nobody reaches unless it may.";
+    PluginCall "plugin:call" OnRequest "Call commands of the plugins it declares as dependencies."
+        "Other plugins, which act with their own permissions for whoever calls them.";
+    ScheduleRun "schedule:run" OnRequest "Run its own commands on the schedule in its manifest."
+        "The host's time, while nobody is asking for anything.";
+    SystemInfo "system:info" OnRequest "Learn the host's version and platform."
+        "What the host is, which tells an attacker which flaws to try.";
+    ClockPrecise "clock:precise" OnRequest "Read clocks at full resolution, not 1 ms; makes timing attacks easier."
+        "Neighbours in the same process, whose work can be guessed from fine timing.";
 }
 
 /// Names that stand for several permissions, with what they expand to.

@@ -48,7 +48,10 @@
 //! Every bound a plugin runs under is in [`Limits`], every reason a call can fail in [`CallError`], and every error
 //! answers [`code()`](Coded::code) with the stable word that `docs/errors.md` lists.
 
+mod bus;
 mod classic;
+mod directories;
+mod event;
 mod limits;
 mod output;
 mod policy;
@@ -56,15 +59,16 @@ mod receipt;
 mod sandbox;
 mod services;
 
-pub use palisade_abi::{GuestError, Level};
+pub use palisade_abi::{Delivery, DeliveryKind, GuestError, Level};
 pub use palisade_bundle::*;
 
+pub use crate::bus::LocalBus;
 pub use crate::classic::{PluginCleanupError, PluginExecutionError, PluginLoadError};
-pub use crate::limits::{LimitSettings, Limits};
+pub use crate::directories::{DirectoryAccess, DirectoryMapping, DirectoryQuota, MAX_DIRECTORIES, MappingError};
+pub use crate::event::{DiscardEvents, Event, EventKind, EventSink, Json, MemoryEvents};
+pub use crate::limits::{LimitRow, LimitSettings, Limits, Reached};
 pub use crate::output::{Output, OutputError};
 pub use crate::policy::{AdmittedBundle, Grant, Policy, PolicyError};
 pub use crate::receipt::{HostCalls, Receipt};
 pub use crate::sandbox::*;
-pub use crate::services::{
-    Clock, DiscardLog, HostServices, LogRecord, LogSink, LogSource, ManualClock, MemoryLog, StoredLog, SystemClock,
-};
+pub use crate::services::*;

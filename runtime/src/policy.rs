@@ -1,21 +1,26 @@
 //! What this host allows: asked ∩ granted ∩ publisher's ceiling.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use palisade_bundle::{
     Blame, Code, Coded, Manifest, Permission, Schema, SchemaError, UnknownPermission, VerifiedBundle, Violation,
 };
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::directories::{self, DirectoryMapping, MappingError};
 use crate::limits::LimitSettings;
 
 /// What an operator allows one plugin. Denies everything it does not name.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     granted: BTreeSet<Permission>,
+    withheld: BTreeSet<Permission>,
     limits: LimitSettings,
     config: Option<Value>,
+    directories: Vec<DirectoryMapping>,
+    network: NetworkPolicy,
 }
 
 impl Policy {
@@ -35,10 +40,45 @@ impl Policy {
         Ok(self)
     }
 
+    /// Withholds a permission, also one that every plugin has unless it is withheld.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::UnknownPermission`] with the nearest name there is.
+    pub fn withhold(mut self, permission: &str) -> Result<Self, PolicyError> {
+        self.withheld.extend(Permission::expand(permission)?);
+        Ok(self)
+    }
+
     /// Sets limits; the manifest can ask for less and the host's ceiling still holds.
     #[must_use]
     pub fn limits(mut self, limits: LimitSettings) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Maps a folder of the host. What the plugin may do there also takes `filesystem:read` and `filesystem:write`.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::Mapping`] when the name for the guest cannot be used, or there are too many.
+    pub fn map_directory(mut self, mapping: DirectoryMapping) -> Result<Self, PolicyError> {
+        directories::add(&mut self.directories, mapping)?;
+        Ok(self)
+    }
+
+    /// Lets requests go to addresses that are not public ones: this machine, and the networks it is in.
+    #[must_use]
+    pub fn allow_private_network(mut self) -> Self {
+        self.network.private = true;
+        self
+    }
+
+    /// Hands over the value of a credential that the manifest names under `network.credentials`. The host adds it to
+    /// requests; the plugin never sees it.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, value: SecretString) -> Self {
+        self.network.secrets.insert(name.into(), value);
         self
     }
 
@@ -64,6 +104,8 @@ impl Policy {
                 permissions,
                 limits: self.limits.clone(),
                 config,
+                directories: self.directories.clone(),
+                network: self.network.clone(),
             },
             bundle,
         })
@@ -71,11 +113,13 @@ impl Policy {
 
     fn permissions(&self, bundle: &VerifiedBundle) -> Result<BTreeSet<Permission>, PolicyError> {
         let ceiling = bundle.permission_ceiling();
-        let mut effective: BTreeSet<_> = Permission::granted_to_everyone().collect();
+        let mut effective: BTreeSet<_> = Permission::granted_to_everyone()
+            .filter(|permission| !self.withheld.contains(permission))
+            .collect();
         for request in &bundle.manifest().permissions {
             let wanted = &request.name;
             let within_ceiling = ceiling.is_none_or(|ceiling| ceiling.contains(wanted));
-            if effective.contains(wanted) || (self.granted.contains(wanted) && within_ceiling) {
+            if effective.contains(wanted) || (self.is_granted(wanted) && within_ceiling) {
                 effective.insert(wanted.clone());
             } else if !request.optional {
                 return Err(PolicyError::PermissionDenied {
@@ -86,6 +130,10 @@ impl Policy {
             }
         }
         Ok(effective)
+    }
+
+    fn is_granted(&self, permission: &Permission) -> bool {
+        self.granted.contains(permission) && !self.withheld.contains(permission)
     }
 
     fn checked_config(&self, manifest: &Manifest) -> Result<Map<String, Value>, PolicyError> {
@@ -126,15 +174,34 @@ impl AdmittedBundle {
     }
 }
 
+/// What an operator says of a plugin's requests. Printed without the secrets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NetworkPolicy {
+    /// Whether requests may go to addresses that are not public ones.
+    pub(crate) private: bool,
+    /// Values of credentials by their name in the manifest.
+    pub(crate) secrets: BTreeMap<String, SecretString>,
+}
+
 /// The powers of one plugin on this host.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Grant {
     permissions: BTreeSet<Permission>,
     limits: LimitSettings,
     config: Map<String, Value>,
+    directories: Vec<DirectoryMapping>,
+    network: NetworkPolicy,
 }
 
 impl Grant {
+    /// The right to log and nothing else, for code that nobody admitted.
+    pub(crate) fn log_only() -> Self {
+        Self {
+            permissions: BTreeSet::from([Permission::LogWrite]),
+            ..Self::default()
+        }
+    }
+
     /// Whether the plugin may do this.
     #[must_use]
     pub fn allows(&self, permission: &Permission) -> bool {
@@ -146,10 +213,22 @@ impl Grant {
         self.permissions.iter()
     }
 
+    /// The folders the plugin can see: none without `filesystem:read`, read-only ones without `filesystem:write`.
+    pub fn directories(&self) -> impl Iterator<Item = DirectoryMapping> {
+        let [read, write] = [Permission::FilesystemRead, Permission::FilesystemWrite].map(|one| self.allows(&one));
+        let visible = self.directories.iter().filter(move |_| read).cloned();
+        visible.map(move |mapping| if write { mapping } else { mapping.without_writing() })
+    }
+
     /// The operator's limits.
     #[must_use]
     pub fn limits(&self) -> &LimitSettings {
         &self.limits
+    }
+
+    /// What the operator says of the plugin's requests.
+    pub(crate) fn network(&self) -> &NetworkPolicy {
+        &self.network
     }
 
     /// The configuration the plugin is started with.
@@ -176,6 +255,9 @@ pub enum PolicyError {
         /// Whether the publisher may not have it at all on this host.
         above_ceiling: bool,
     },
+    /// A folder cannot be mapped like this.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
     /// The configuration is no JSON object.
     #[error("the configuration must be a JSON object")]
     ConfigNotObject,
@@ -210,6 +292,7 @@ impl Coded for PolicyError {
     fn code(&self) -> Code {
         match self {
             Self::UnknownPermission(error) => error.code(),
+            Self::Mapping(error) => error.code(),
             Self::PermissionDenied { .. } => Code::PermissionDenied,
             Self::ConfigNotObject | Self::ConfigInvalid { .. } => Code::ConfigInvalid,
             Self::ConfigSchema(error) => error.code(),
@@ -219,6 +302,7 @@ impl Coded for PolicyError {
     fn blame(&self) -> Blame {
         match self {
             Self::UnknownPermission(error) => error.blame(),
+            Self::Mapping(error) => error.blame(),
             Self::PermissionDenied { .. } => Blame::Policy,
             Self::ConfigNotObject | Self::ConfigInvalid { .. } => Blame::Bundle,
             Self::ConfigSchema(error) => error.blame(),
@@ -228,6 +312,7 @@ impl Coded for PolicyError {
     fn details(&self) -> Map<String, Value> {
         match self {
             Self::UnknownPermission(error) => error.details(),
+            Self::Mapping(error) => error.details(),
             Self::PermissionDenied { permission, reason, .. } => {
                 let mut details = Map::from_iter([("permission".to_owned(), permission.as_str().into())]);
                 if let Some(reason) = reason {
@@ -248,6 +333,7 @@ impl Coded for PolicyError {
     fn help(&self) -> Vec<String> {
         match self {
             Self::UnknownPermission(error) => error.help(),
+            Self::Mapping(error) => error.help(),
             Self::PermissionDenied {
                 permission,
                 above_ceiling: false,

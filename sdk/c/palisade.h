@@ -25,7 +25,7 @@
  * The last one needs no C library; the input buffer is then PALISADE_BUFFER_BYTES of static memory.
  *
  * For Zig, `zig translate-c -target wasm32-freestanding palisade.h > palisade.zig` makes the functions for results. Write
- * the exports with `export fn`, and declare the import there: the translation forgets the module it comes from.
+ * the exports with `export fn`, and declare the imports there: the translation forgets the module they come from.
  *
  *     extern "palisade_v1" fn log(level: i32, text: [*]const u8, len: usize) void;
  *
@@ -181,8 +181,9 @@ enum palisade_level {
     PALISADE_FATAL = 5 /* last words before a trap: the message of GUEST_TRAP */
 };
 
-PALISADE_C __attribute__((import_module("palisade_v1"), import_name("log"))) void
-palisade_import_log(int32_t level, const char *text, size_t len);
+#define PALISADE_IMPORT(name) PALISADE_C __attribute__((import_module("palisade_v1"), import_name(name)))
+
+PALISADE_IMPORT("log") void palisade_import_log(int32_t level, const char *text, size_t len);
 
 /* Writes one line of UTF-8 into the plugin's log; the host keeps 8 KiB of a line and 100 lines a second. */
 static inline void palisade_log(enum palisade_level level, const char *text) {
@@ -194,5 +195,102 @@ __attribute__((noreturn)) static inline void palisade_panic(const char *message)
     palisade_log(PALISADE_FATAL, message);
     __builtin_trap();
 }
+
+/* ---- Host calls -----------------------------------------------------------------------------------------------------
+ *
+ * Each answers with a length, two bits, and bytes that palisade_take fetches once, before the next host call:
+ *
+ *     int64_t answer = palisade_storage_get("colour", 6);
+ *     if (palisade_failed(answer)) return palisade_refuse(answer);
+ *     if (!palisade_yes(answer)) return palisade_error("NO_COLOUR", "there is no colour yet");
+ *     return palisade_bytes(colour, palisade_take(answer, colour, sizeof colour));
+ *
+ * A module imports what it calls and nothing else. Each call needs the permission named with it. */
+
+/* How many bytes there are to take. */
+static inline size_t palisade_answer_length(int64_t answer) { return (size_t)((uint64_t)answer & 0x7fffffff); }
+
+/* Whether the bytes are an error: JSON {code, message, details}. */
+static inline int palisade_failed(int64_t answer) { return (int)((uint64_t)answer >> 31 & 1); }
+
+/* The answer to the question that some calls ask, and no when the call failed. */
+static inline int palisade_yes(int64_t answer) { return !palisade_failed(answer) && ((uint64_t)answer >> 32 & 1); }
+
+PALISADE_IMPORT("result_take") int32_t palisade_import_result_take(void *out, size_t capacity);
+
+/* Fetches at most `capacity` bytes of what the last host call answered with, and says how many; the rest is lost. */
+static inline size_t palisade_take(int64_t answer, void *out, size_t capacity) {
+    size_t length = palisade_answer_length(answer);
+    if (length > capacity) length = capacity;
+    return length == 0 ? 0 : (size_t)palisade_import_result_take(out, length);
+}
+
+/* Hands the error of a host call on to the plugin's caller, who sees the host's code and message; at most 4 KiB. */
+static inline int64_t palisade_refuse(int64_t answer) {
+    static char json[4096];
+    if (palisade_answer_length(answer) > sizeof json) return palisade_error("HOST_ERROR", "the host refused");
+    return palisade_error_json(json, palisade_take(answer, json, sizeof json));
+}
+
+/* The state record, JSON. Yes: there is one. */
+PALISADE_IMPORT("state_get") int64_t palisade_state_get(void);
+
+/* Replaces the state record, at most 1 MiB; a length of 0 removes it. */
+PALISADE_IMPORT("state_set") int64_t palisade_state_set(const char *json, size_t len);
+
+/* The value under a key of 1 to 256 bytes. Yes: the key is there. storage:read */
+PALISADE_IMPORT("storage_get") int64_t palisade_storage_get(const char *key, size_t key_len);
+
+/* Puts a value of at most 1 MiB for some milliseconds, 0 for ever. Yes: the key was there before. storage:write */
+PALISADE_IMPORT("storage_put") int64_t
+palisade_storage_put(const char *key, size_t key_len, const void *value, size_t value_len, int64_t ttl_ms);
+
+/* Yes: the key was there. storage:delete */
+PALISADE_IMPORT("storage_delete") int64_t palisade_storage_delete(const char *key, size_t key_len);
+
+/* The `expected_len` of a key that is expected to be absent. */
+#define PALISADE_ABSENT ((size_t)-1)
+
+/* Puts a value if the value is `expected`, in one step. Yes: it was put. storage:write */
+PALISADE_IMPORT("storage_cas") int64_t
+palisade_storage_cas(const char *key, size_t key_len, const void *expected, size_t expected_len, const void *value,
+                     size_t value_len, int64_t ttl_ms);
+
+/* Keys that start with `prefix` and come after `after`, ascending, at most `limit` and at most 1,000: JSON
+ * {keys: [], more}. storage:read */
+PALISADE_IMPORT("storage_list") int64_t
+palisade_storage_list(const char *prefix, size_t prefix_len, const char *after, size_t after_len, int32_t limit);
+
+/* Sends a request. The head is JSON {method, url, headers?: [[name, value]], timeout_ms?, redirects?, credential?}. The
+ * answer is the length of its head as 4 bytes, least significant first, the head as JSON {status, url, headers}, the
+ * body. network:https, network:http */
+PALISADE_IMPORT("http_request") int64_t
+palisade_http_request(const char *head, size_t head_len, const void *body, size_t body_len);
+
+/* A file of the plugin's own bundle. Yes: there is one. */
+PALISADE_IMPORT("asset_get") int64_t palisade_asset_get(const char *path, size_t path_len);
+
+/* Publishes JSON to a topic that the manifest names. Yes: somebody receives it. events:publish */
+PALISADE_IMPORT("publish") int64_t
+palisade_publish(const char *topic, size_t topic_len, const char *json, size_t json_len);
+
+/* Sends JSON to one plugin, by its id. message:send */
+PALISADE_IMPORT("message_send") int64_t
+palisade_message_send(const char *to, size_t to_len, const char *json, size_t json_len);
+
+/* Runs a command of a plugin that the manifest names as a dependency; the answer is that command's. plugin:call */
+PALISADE_IMPORT("plugin_call") int64_t
+palisade_plugin_call(const char *plugin, size_t plugin_len, const char *command, size_t command_len, const void *args,
+                     size_t args_len);
+
+/* Tells the host's event log something under the plugin's own name; the data is JSON. */
+PALISADE_IMPORT("emit") int64_t palisade_emit(const char *name, size_t name_len, const char *json, size_t json_len);
+
+/* JSON {host_version, abi_version, os, arch}. system:info */
+PALISADE_IMPORT("system_info") int64_t palisade_system_info(void);
+
+/* A function that the host application registered, by its name area:action. custom:<area>:<action> */
+PALISADE_IMPORT("host_call") int64_t
+palisade_host_call(const char *name, size_t name_len, const void *input, size_t input_len);
 
 #endif

@@ -189,6 +189,9 @@ pub enum HostError {
     /// No temporary folder could be made.
     #[error("cannot make a temporary folder")]
     TemporaryFolder(#[source] io::Error),
+    /// A compile worker could not be confined, or its streams failed.
+    #[error("the compile worker failed")]
+    CompileWorker(#[source] io::Error),
     /// An answer could not be written as JSON.
     #[error("the answer could not be written as JSON")]
     Answer(#[source] serde_json::Error),
@@ -203,6 +206,7 @@ impl Coded for HostError {
             | Self::Clock(_)
             | Self::Threads(_)
             | Self::TemporaryFolder(_)
+            | Self::CompileWorker(_)
             | Self::Answer(_) => Code::InternalError,
         }
     }
@@ -215,6 +219,7 @@ impl Coded for HostError {
             | Self::Clock(_)
             | Self::Threads(_)
             | Self::TemporaryFolder(_)
+            | Self::CompileWorker(_)
             | Self::Answer(_) => Blame::Host,
         }
     }

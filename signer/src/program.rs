@@ -116,6 +116,8 @@ fn surroundings_of_process(no_input: bool) -> Surroundings {
         fill_random: |bytes| getrandom::fill(bytes).map_err(io::Error::from),
         interaction,
         default_trust_dir: default_trust_dir(),
+        default_cache_dir: default_cache_dir(),
+        program: program(),
     }
 }
 
@@ -130,6 +132,24 @@ fn default_trust_dir() -> Option<PathBuf> {
                 .join("palisade")
                 .join("trust"),
         ),
+    }
+}
+
+/// `PALISADE_CACHE_DIR`, else `palisade` in the cache folder of the user.
+fn default_cache_dir() -> Option<PathBuf> {
+    match env::var_os("PALISADE_CACHE_DIR") {
+        Some(folder) if !folder.is_empty() => Some(folder.into()),
+        _ => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("palisade")),
+    }
+}
+
+/// On Linux by a name that goes on meaning this very program when another version is installed over it.
+fn program() -> Option<PathBuf> {
+    let myself = PathBuf::from("/proc/self/exe");
+    if cfg!(target_os = "linux") && myself.exists() {
+        Some(myself)
+    } else {
+        env::current_exe().ok()
     }
 }
 

@@ -19,6 +19,10 @@ pub struct Surroundings {
     pub interaction: Interaction,
     /// `PALISADE_TRUST_STORE`, else `palisade/trust` in the XDG configuration folder; `None` when the user has no home.
     pub default_trust_dir: Option<PathBuf>,
+    /// `PALISADE_CACHE_DIR`, else `palisade` in the XDG cache folder; `None` when the user has no home.
+    pub default_cache_dir: Option<PathBuf>,
+    /// The program this process runs, for starting it once more; `None` when the system does not say.
+    pub program: Option<PathBuf>,
 }
 
 impl Surroundings {

@@ -9,8 +9,18 @@
 
 mod abi;
 mod cli;
+mod compile;
+mod compiled_cache;
 mod documents;
+mod flood;
+mod host_calls;
 mod interop;
 mod limits;
+mod peers;
+mod permissions;
 mod readme;
+mod recording;
+mod samples;
 mod session;
+mod waiting;
+mod wasi;

@@ -69,6 +69,7 @@ fn run_all(examples: &[Example], folder: &Path) -> Vec<(i32, String)> {
         .current_dir(folder)
         .env("PATH", path.unwrap())
         .env("XDG_CONFIG_HOME", folder.join("config"))
+        .env("XDG_CACHE_HOME", folder.join("cache"))
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .output()

@@ -4,12 +4,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process, repository};
+use crate::{prepare, process, repository};
 
 /// Writes the pages, or only tells which ones are not current.
 pub(crate) fn run(check: bool) -> Result<()> {
     if !check {
-        return process::run(&mut program(&[]));
+        return process::run(&mut program(&[])?);
     }
     let stale = stale()?;
     if !stale.is_empty() {
@@ -23,19 +23,19 @@ pub(crate) fn run(check: bool) -> Result<()> {
 
 /// The pages that differ from what the code makes.
 pub(crate) fn stale() -> Result<Vec<String>> {
-    let mut command = program(&["--check"]);
+    let mut command = program(&["--check"])?;
     let output = command
         .stderr(Stdio::inherit())
         .output()
-        .context("cannot start cargo")?;
+        .context("cannot start codegen")?;
     if !output.status.success() {
         bail!("`{}` ended with {}", process::shown(&command), output.status);
     }
     Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
 }
 
-fn program(arguments: &[&str]) -> Command {
-    let mut command = process::cargo(["run", "--quiet", "--package", "codegen", "--"]);
+fn program(arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(prepare::program("codegen")?);
     command.args(arguments).arg(repository::root());
-    command
+    Ok(command)
 }

@@ -52,9 +52,13 @@ pub(crate) fn sample_modules() -> Result<()> {
     process::run(&mut command)
 }
 
-/// Builds the two programs and answers where cargo put `palisade`.
-pub(crate) fn programs() -> Result<PathBuf> {
-    let mut command = process::cargo(["build", "--package", "palisade-cli", "--package", "palisade-signer"]);
+/// Builds the programs and answers where cargo put the one called `name`. All of them, whichever is asked for: another
+/// selection of packages gives the engine other features, and builds it once more.
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
+    let mut command = process::cargo(["build"]);
+    for package in ["palisade-cli", "palisade-signer", "codegen"] {
+        command.args(["--package", package]);
+    }
     eprintln!("$ {}", process::shown(&command));
     let output = command
         .arg("--message-format=json-render-diagnostics")
@@ -62,9 +66,10 @@ pub(crate) fn programs() -> Result<PathBuf> {
         .output()
         .context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("the command line does not build");
+        bail!("the programs do not build");
     }
-    executable(&String::from_utf8_lossy(&output.stdout), "palisade").context("cargo built no program `palisade`")
+    executable(&String::from_utf8_lossy(&output.stdout), name)
+        .with_context(|| format!("cargo built no program `{name}`"))
 }
 
 #[derive(Deserialize)]

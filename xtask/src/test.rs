@@ -8,7 +8,7 @@ use crate::{prepare, process};
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     prepare::guest_target()?;
     prepare::sample_modules()?;
-    prepare::programs()?;
+    prepare::program("palisade")?;
 
     let runner: &[&str] = if has_nextest() {
         &["nextest", "run"]

@@ -127,6 +127,21 @@ textual!(
     suggest: lower_case
 );
 
+impl TopicPattern {
+    /// Whether a topic is one of these.
+    #[must_use]
+    pub fn matches(&self, topic: &str) -> bool {
+        let (mut pattern, mut labels) = (self.as_str().split('.'), topic.split('.'));
+        loop {
+            match (pattern.next(), labels.next()) {
+                (None, None) => return true,
+                (Some(wanted), Some(label)) if wanted == "*" || wanted == label => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
 /// A command the host runs by the clock. Needs the permission `schedule:run`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

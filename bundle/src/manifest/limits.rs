@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::credential::NetworkCredential;
 use super::read::{At, Problems, object};
 use super::values::{count, count_u32, distinct, duration, size, word};
 use super::wire::{self, textual};
@@ -113,6 +114,10 @@ pub struct NetworkAccess {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_concurrent: Option<u32>,
+    /// Secrets the operator is asked for; the host adds them to requests, and the plugin never sees them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub credentials: Vec<NetworkCredential>,
 }
 
 impl NetworkAccess {
@@ -133,11 +138,13 @@ impl NetworkAccess {
                 distinct(at, problems, port, ("port", |port: &u16| *port))
             });
             let max_concurrent = fields.optional("max_concurrent", count_u32);
+            let credentials = fields.or_default("credentials", NetworkCredential::read_all);
             Some(Self {
                 hosts,
                 methods: methods.unwrap_or_else(default_methods),
                 ports: ports.unwrap_or_else(default_ports),
                 max_concurrent,
+                credentials,
             })
         })
     }

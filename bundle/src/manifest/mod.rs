@@ -12,7 +12,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 mod command;
+mod credential;
 mod cron;
+mod difference;
 mod error;
 mod id;
 mod json_schema;
@@ -31,6 +33,8 @@ mod version;
 mod wire;
 
 pub use command::{Command, Encoding, Instance, InstanceMode};
+pub use credential::{NetworkCredential, SecretHeader, is_transfer_header};
+pub use difference::{Difference, RaisedLimit, Widened};
 pub use error::{Location, ManifestError, ManifestFault, ManifestProblem};
 pub use id::{MAX_ID_BYTES, MalformedPluginId, PluginId};
 pub use lifecycle::{

@@ -127,6 +127,23 @@ impl ModuleLimit {
         }
     }
 
+    /// What it protects while a module is checked, compiled and made.
+    #[must_use]
+    pub fn protects(self) -> &'static str {
+        match self {
+            Self::ModuleBytes | Self::Functions => "the compiler's time and memory, over the whole module",
+            Self::BodyBytes | Self::Locals | Self::Nesting => {
+                "the compiler's time and memory, which grow faster than one function"
+            }
+            Self::DataSegments | Self::ElementSegments => "the time a start takes",
+            Self::Imports | Self::Exports | Self::Types | Self::Globals => {
+                "the host's memory, for every module it holds"
+            }
+            Self::SignatureTypes => "the compiler, and the stack of a call",
+            Self::Tables | Self::TableElements | Self::Memories => "the host's memory, for every instance",
+        }
+    }
+
     /// The stable word of the limit.
     #[must_use]
     pub fn as_str(self) -> &'static str {

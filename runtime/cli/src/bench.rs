@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::plugin_options::PluginOptions;
+use crate::plugin_options::{PluginOptions, Purpose};
 
 /// Slower than before by more than this is a regression; less is the noise of an ordinary machine.
 const TOLERANCE: f64 = 0.10;
@@ -110,12 +110,15 @@ impl Bench {
             .map(|input| input.read(Kind::ARGUMENTS))
             .transpose()?;
         let arguments: Arc<[u8]> = arguments.unwrap_or_default().into();
+        let writes: Vec<_> = self.save.iter().map(PathBuf::as_path).collect();
+        let prepared = self.plugin.prepare(&writes, surroundings, terminal)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_time()
             .build()
             .map_err(HostError::Threads)?;
         let now = runtime.block_on(async {
-            let plugin = self.plugin.load(Arc::new(DiscardLog), surroundings, terminal).await?;
+            let log = Arc::new(DiscardLog);
+            let plugin = self.plugin.load(prepared, log, Purpose::Live, terminal).await?;
             let progress = terminal.progress("calling");
             let measured = self.measure(&plugin, arguments).await;
             drop(progress);

@@ -2,20 +2,25 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::Args;
-use palisade::{CallError, LogRecord, LogSink, MemoryLog, Output, Plugin, Receipt};
+use palisade::{CallError, LogRecord, LogSink, MemoryLog, Output, Plugin, Receipt, Recording};
 use palisade_bundle::Visible;
-use palisade_signer::input::{Input, Kind};
+use palisade_signer::input::{Input, Kind, read_file};
+use palisade_signer::output::{self, Audience, Existing};
 use palisade_signer::{Bytes, Conclusion, Failure, Format, HostError, Surroundings, Terminal, UsageError, style};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use crate::plugin_options::PluginOptions;
+use crate::plugin_options::{PluginOptions, Prepared, Purpose};
+
+/// A recording holds every response of a command, base64.
+const RECORDING: Kind = Kind::new("recording", 1024 * 1024 * 1024);
 
 /// `call`.
 #[derive(Args, Debug)]
@@ -38,6 +43,14 @@ pub(crate) struct Call {
     #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
     repeat: NonZeroU32,
 
+    /// Keep everything the command hears from outside, host calls, random numbers and clocks, in FILE
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "repeat"])]
+    record: Option<PathBuf>,
+
+    /// Let the command hear what was recorded in FILE, and reach nothing: same answer, same fuel
+    #[arg(long, value_name = "FILE", conflicts_with = "repeat")]
+    replay: Option<PathBuf>,
+
     /// Print the receipt on standard error: fuel, memory, time, bytes
     #[arg(long)]
     stats: bool,
@@ -55,15 +68,23 @@ struct Called<'a> {
 impl Call {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
         let arguments = self.arguments()?;
+        let replayed = self.replay.as_deref().map(recording).transpose()?;
+        if self.record.is_some() && self.plugin.powers.maps_folders() {
+            let message = "what a plugin reads from folders is not on a recording, so it could not be played back";
+            return Err(UsageError::new("--record", message).into());
+        }
+        let writes: Vec<_> = self.record.iter().map(PathBuf::as_path).collect();
+        let prepared = self.plugin.prepare(&writes, surroundings, terminal)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(HostError::Threads)?;
-        runtime.block_on(self.call(&arguments, surroundings, terminal))
+        runtime.block_on(self.call(&arguments, prepared, replayed.as_ref(), terminal))
     }
 
     async fn call(
         &self,
         arguments: &[u8],
-        surroundings: &Surroundings,
+        prepared: Prepared,
+        replayed: Option<&Recording>,
         terminal: &mut Terminal,
     ) -> Result<Conclusion, Failure> {
         let kept = Arc::new(MemoryLog::new());
@@ -71,12 +92,23 @@ impl Call {
             Format::Json => Arc::clone(&kept) as _,
             Format::People => Arc::new(StderrLog),
         };
-        let loaded = self.plugin.load(log, surroundings, terminal).await;
+        let purpose = match replayed {
+            Some(_) => Purpose::Replay,
+            None => Purpose::Live,
+        };
+        let loaded = self.plugin.load(prepared, log, purpose, terminal).await;
         let plugin = loaded.map_err(|failure| with_logs(failure, &kept))?;
         let id = plugin.manifest().id.to_string();
-        let called = self.repeated(&plugin, arguments, terminal).await;
+        let called = match (replayed, &self.record) {
+            (Some(recording), _) => plugin
+                .replay(recording, &self.command, arguments)
+                .await
+                .map_err(Failure::from),
+            (None, Some(path)) => self.recorded(&plugin, arguments, path).await,
+            (None, None) => self.repeated(&plugin, arguments, terminal).await.map_err(Failure::from),
+        };
         let closed = plugin.close().await;
-        let output = called.map_err(|error| with_logs(Failure::from(error).about_plugin(id), &kept))?;
+        let output = called.map_err(|failure| with_logs(failure.about_plugin(id), &kept))?;
         if let Err(error) = closed {
             terminal.warn(format_args!(
                 "the plugin did not end in order: {}",
@@ -93,6 +125,13 @@ impl Call {
             })?,
         }
         Ok(Conclusion::Done)
+    }
+
+    /// Calls once and keeps what the command heard.
+    async fn recorded(&self, plugin: &Plugin, arguments: &[u8], path: &Path) -> Result<Output, Failure> {
+        let (output, recording) = plugin.record(&self.command, arguments).await?;
+        output::write(path, &recording.to_json(), Audience::Owner, Existing::Replace)?;
+        Ok(output)
     }
 
     /// Calls as often as asked and returns the last answer.
@@ -123,6 +162,12 @@ impl Call {
         }
         Ok(input.read(Kind::ARGUMENTS)?)
     }
+}
+
+/// Reads what `--record` wrote.
+fn recording(path: &Path) -> Result<Recording, Failure> {
+    let json = read_file(path, RECORDING)?;
+    Ok(Recording::from_json(&json)?)
 }
 
 /// The reply as JSON, its numbers as they were written; bytes that are none become `{"base64": …}`, nothing becomes null.
@@ -175,10 +220,9 @@ impl FuelRange {
 }
 
 fn show_receipt(receipt: &Receipt, fuel: &FuelRange, repeat: NonZeroU32, terminal: &mut Terminal) {
-    let host_calls: Vec<_> = receipt
-        .host_calls
-        .iter()
-        .map(|(name, count)| format!("{name} {count}"))
+    let made = receipt.host_calls.iter().zip(receipt.host_calls.bytes());
+    let host_calls: Vec<_> = made
+        .map(|((name, count), (_, bytes))| format!("{name} {count} ({})", Bytes(bytes)))
         .collect();
     terminal.note(style::heading("receipt"));
     match fuel.0 {

@@ -12,6 +12,7 @@ use palisade_signer::{Answer, Conclusion, Failure, Surroundings, Terminal, style
 use serde::Serialize;
 
 use crate::build::c;
+use crate::confinement::{Confinement, Strength};
 use crate::toolchain::{TARGET, ask, target_library};
 
 /// `doctor`.
@@ -74,6 +75,7 @@ impl Doctor {
             compiler_for_c(),
             trust_store(&trust),
             self.root_key(&trust),
+            second_wall(),
         ];
         drop(progress);
         let answer = Examined {
@@ -141,6 +143,19 @@ fn compiler_for_c() -> Check {
     Check::good(
         "C compiler",
         c::found().unwrap_or("none for WASI; only plugins in C need one"),
+    )
+}
+
+/// Plugins run without it, behind the sandbox alone, so its absence is no illness either.
+fn second_wall() -> Check {
+    Check::good(
+        "second wall",
+        match Confinement::strength() {
+            Ok(Strength::Full) => "Landlock",
+            Ok(Strength::Partial) => "Landlock, but the kernel is too old for some of it",
+            Ok(Strength::None) => "warning: none, this system has no Landlock; only the sandbox guards files",
+            Err(_) => "warning: none, the kernel refuses Landlock; `palisade call` will not run plugins",
+        },
     )
 }
 

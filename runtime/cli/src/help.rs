@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::{Args, Parser};
-use palisade::{Code, Limits, Permission, format_duration};
+use palisade::{Code, Limits, Permission};
 use palisade_signer::program::answer_parser;
 use palisade_signer::{Conclusion, Failure, Terminal, UsageError};
 
@@ -118,58 +118,18 @@ fn permissions() -> String {
 }
 
 fn limits() -> String {
-    let (default, ceiling) = (Limits::DEFAULT, Limits::CEILING);
-    let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-    let rows = [
-        (
-            "fuel per command",
-            default.fuel.to_string(),
-            ceiling.fuel.to_string(),
-            "resource_limits.fuel, --fuel",
-        ),
-        (
-            "fuel for start and end",
-            default.lifecycle_fuel.to_string(),
-            ceiling.lifecycle_fuel.to_string(),
-            "",
-        ),
-        (
-            "memory",
-            mib(default.memory_bytes),
-            mib(ceiling.memory_bytes),
-            "resource_limits.memory, --memory",
-        ),
-        (
-            "time per command",
-            format_duration(default.execution_time),
-            format_duration(ceiling.execution_time),
-            "resource_limits.execution_time, --timeout",
-        ),
-        (
-            "time to start",
-            format_duration(default.initialization_time),
-            format_duration(ceiling.initialization_time),
-            "",
-        ),
-        ("arguments", mib(default.args_bytes), mib(ceiling.args_bytes), ""),
-        (
-            "answer",
-            mib(default.output_bytes),
-            mib(ceiling.output_bytes),
-            "resource_limits.output",
-        ),
-        ("log per command", mib(default.log_bytes), mib(ceiling.log_bytes), ""),
-    ];
     let mut text = String::from("Limits\n\n");
-    let _ = writeln!(text, "  {:24}{:>12}{:>14}  asked for with", "", "default", "at most");
-    for (name, default, ceiling, with) in rows {
-        let _ = writeln!(
-            text,
-            "{}",
-            format!("  {name:24}{default:>12}{ceiling:>14}  {with}").trim_end()
-        );
+    let _ = writeln!(text, "  {:53}{:>14}{:>15}", "", "default", "at most");
+    for row in Limits::table() {
+        let _ = writeln!(text, "  {:53}{:>14}{:>15}", row.name, row.default, row.ceiling);
+        if !row.asked_with.is_empty() {
+            let _ = writeln!(text, "    asked for with {}", row.asked_with);
+        }
     }
-    text.push_str("\nThe lowest of what the manifest asks for, the operator sets and the host allows holds.\n");
+    text.push_str(
+        "\nThe lowest of what the manifest asks for, the operator sets and the host allows holds.\n\
+         docs/limits.md says what happens at each, and what it protects.\n",
+    );
     text
 }
 
@@ -179,10 +139,12 @@ Environment
 
   PALISADE_TRUST_STORE      folder of the trust store, instead of palisade/trust in the XDG configuration folder
   PALISADE_PASSPHRASE_FILE  file with the passphrase of the private key, as --passphrase-file
+  PALISADE_CACHE_DIR        folder of compiled code, instead of palisade in the XDG cache folder
   PALISADE_NO_INPUT         never ask a question, as --no-input
   CI                        when set, no question is asked either
   NO_COLOR                  no colours; CLICOLOR and CLICOLOR_FORCE are honoured too
   XDG_CONFIG_HOME           where configuration lies, instead of ~/.config
+  XDG_CACHE_HOME            where caches lie, instead of ~/.cache
 "
     .to_owned()
 }

@@ -4,13 +4,18 @@ mod bench;
 mod build;
 mod call;
 mod check;
+mod compiling;
 mod completions;
+mod confinement;
 mod debug;
 mod doctor;
+mod folder_option;
 mod help;
 mod man;
 mod new;
+mod permissions;
 mod plugin_options;
+mod power_options;
 mod schema;
 mod toolchain;
 
@@ -55,6 +60,8 @@ enum Command {
     Call(call::Call),
     /// Measure how fast a command of a plugin is
     Bench(bench::Bench),
+    /// Tell what a bundle asks for, or what a newer one asks for beyond it
+    Permissions(permissions::Permissions),
     #[command(flatten)]
     Trust(TrustCommands),
     /// Print a completion script for a shell
@@ -85,12 +92,13 @@ impl Program for Palisade {
             Command::Pack(command) => command.run(terminal),
             Command::Call(command) => command.run(surroundings, terminal),
             Command::Bench(command) => command.run(surroundings, terminal),
+            Command::Permissions(command) => command.run(terminal),
             Command::Trust(command) => command.run(surroundings, terminal),
             Command::Completions(command) => command.run::<Self>(terminal),
             Command::Man(command) => command.run::<Self>(terminal),
             Command::Schema(command) => command.run(terminal),
             Command::Help(command) => command.run::<Self>(terminal),
-            Command::Debug(command) => command.run(terminal),
+            Command::Debug(command) => command.run(surroundings, terminal),
         }
     }
 }

@@ -1,18 +1,15 @@
 //! From a reference to a running plugin: the options that `call` and `bench` share.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use palisade::{
-    Blame, Bundle, ByteSize, Code, Coded, HostServices, LimitSettings, LoadError, LogSink, Plugin, Policy, Runtime,
-    SystemClock, parse_duration,
-};
-use palisade_signer::input::{Input, Kind, read_file};
+use palisade::{AdmittedBundle, Bundle, HostServices, LoadError, LogSink, Plugin, Policy, RuntimeBuilder};
+use palisade_signer::input::{Input, Kind};
 use palisade_signer::{Failure, Surroundings, Terminal, TrustOptions};
-use serde_json::{Map, Value};
-use thiserror::Error;
+
+use crate::compiling::{self, CacheWarnings};
+use crate::power_options::{PowerOptions, folder_of};
 
 /// Which plugin, whom to trust for it, and what it may do.
 #[derive(Args, Debug)]
@@ -28,36 +25,94 @@ pub(crate) struct PluginOptions {
     #[arg(long, help_heading = "Trust")]
     allow_unsigned: bool,
 
-    /// Grant a permission that the plugin asks for; `palisade help permissions` lists them
-    #[arg(long, value_name = "PERM", help_heading = "Powers")]
-    grant: Vec<String>,
+    #[command(flatten)]
+    pub(crate) powers: PowerOptions,
 
-    /// Configuration for the plugin, a JSON object
-    #[arg(long, value_name = "FILE", help_heading = "Powers")]
-    config: Option<PathBuf>,
+    /// Neither use nor keep compiled code
+    #[arg(long)]
+    no_cache: bool,
+}
 
-    /// Fuel per command, at most; one unit is about one instruction
-    #[arg(long, value_name = "N", help_heading = "Powers")]
-    fuel: Option<u64>,
+/// A plugin that was verified and admitted, in a process that has given up what it does not need.
+pub(crate) struct Prepared {
+    admitted: AdmittedBundle,
+    builder: RuntimeBuilder,
+    warnings: Option<CacheWarnings>,
+}
 
-    /// Memory, at most: 64MiB
-    #[arg(long, value_name = "SIZE", help_heading = "Powers")]
-    memory: Option<ByteSize>,
-
-    /// Time per command, at most: 500ms, 2s
-    #[arg(long, value_name = "T", value_parser = parse_duration, help_heading = "Powers")]
-    timeout: Option<Duration>,
+/// What a plugin is loaded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Commands, with everything the options lend.
+    Live,
+    /// A recording, with nothing.
+    Replay,
 }
 
 impl PluginOptions {
-    /// Opens, verifies, admits and loads: the five verbs but the last.
-    pub(crate) async fn load(
+    /// Opens, verifies and admits: the first three verbs. From then on the process can write only what the plugin may,
+    /// and the files that the command itself `writes` afterwards; so it comes before the process has other threads.
+    pub(crate) fn prepare(
         &self,
-        log: Arc<dyn LogSink>,
+        writes: &[&Path],
         surroundings: &Surroundings,
         terminal: &mut Terminal,
+    ) -> Result<Prepared, Failure> {
+        let policy = self.powers.policy()?;
+        let admitted = self.admit(&policy, surroundings, terminal)?;
+        let mut builder = compiling::in_a_worker(surroundings);
+        let mut warnings = None;
+        let mut confinement = self.powers.confinement();
+        if !self.no_cache {
+            let (cached, told) = compiling::with_cache(builder, surroundings, terminal);
+            (builder, warnings) = (cached, Some(told));
+            let cache = surroundings.default_cache_dir.iter();
+            confinement = cache.fold(confinement, |all, folder| all.write(folder));
+        }
+        let confinement = writes.iter().fold(confinement, |all, file| all.write(folder_of(file)));
+        confinement.apply()?;
+        Ok(Prepared {
+            admitted,
+            builder,
+            warnings,
+        })
+    }
+
+    /// Compiles what was prepared, and starts it unless it is to be played back.
+    pub(crate) async fn load(
+        &self,
+        prepared: Prepared,
+        log: Arc<dyn LogSink>,
+        purpose: Purpose,
+        terminal: &mut Terminal,
     ) -> Result<Plugin, Failure> {
-        let policy = self.policy()?;
+        let services = match purpose {
+            Purpose::Live => self.powers.services(log)?,
+            Purpose::Replay => HostServices {
+                log,
+                ..HostServices::default()
+            },
+        };
+        let progress = terminal.progress("compiling");
+        let runtime = prepared.builder.services(services).build().map_err(LoadError::from)?;
+        let id = prepared.admitted.bundle().id().to_string();
+        let loaded = match purpose {
+            Purpose::Live => runtime.load(prepared.admitted).await,
+            Purpose::Replay => runtime.load_for_replay(prepared.admitted).await,
+        };
+        drop(progress);
+        if let Some(warnings) = prepared.warnings {
+            warnings.tell(terminal);
+        }
+        loaded.map_err(|error| Failure::from(error).about_plugin(id))
+    }
+
+    fn admit(
+        &self,
+        policy: &Policy,
+        surroundings: &Surroundings,
+        terminal: &mut Terminal,
+    ) -> Result<AdmittedBundle, Failure> {
         let trust = self
             .trust
             .store(None, surroundings)?
@@ -73,63 +128,8 @@ impl PluginOptions {
             terminal.warn(warning);
         }
         let id = bundle.id().to_string();
-        let about = |failure: Failure| failure.about_plugin(id.clone());
-        let admitted = policy.admit(bundle).map_err(|error| about(error.into()))?;
-        let progress = terminal.progress("compiling");
-        let services = HostServices {
-            clock: Arc::new(SystemClock),
-            log,
-        };
-        let runtime = Runtime::builder().services(services).build().map_err(LoadError::from)?;
-        let plugin = runtime.load(admitted).await.map_err(|error| about(error.into()))?;
-        drop(progress);
-        Ok(plugin)
-    }
-
-    fn policy(&self) -> Result<Policy, Failure> {
-        let mut policy = Policy::deny_all().limits(LimitSettings {
-            fuel: self.fuel,
-            memory_bytes: self.memory.map(ByteSize::as_bytes),
-            execution_time: self.timeout,
-            ..LimitSettings::default()
-        });
-        for permission in &self.grant {
-            policy = policy.allow(permission)?;
-        }
-        if let Some(path) = &self.config {
-            let config = serde_json::from_slice(&read_file(path, Kind::CONFIG)?);
-            policy = policy.config(config.map_err(|error| ConfigFileError {
-                path: path.clone(),
-                error,
-            })?);
-        }
-        Ok(policy)
-    }
-}
-
-/// A configuration file that is not JSON.
-#[derive(Debug, Error)]
-#[error("the configuration file `{}` is not JSON", path.display())]
-struct ConfigFileError {
-    path: PathBuf,
-    #[source]
-    error: serde_json::Error,
-}
-
-impl Coded for ConfigFileError {
-    fn code(&self) -> Code {
-        Code::ConfigInvalid
-    }
-
-    fn blame(&self) -> Blame {
-        Blame::Bundle
-    }
-
-    fn details(&self) -> Map<String, Value> {
-        let place = [("line", self.error.line()), ("column", self.error.column())];
-        place
-            .into_iter()
-            .map(|(name, number)| (name.to_owned(), Value::from(number)))
-            .collect()
+        policy
+            .admit(bundle)
+            .map_err(|error| Failure::from(error).about_plugin(id))
     }
 }

@@ -37,10 +37,10 @@ impl Loaded {
     /// Checks name, size and shape of a command.
     pub(super) fn check_input<'a>(&self, name: &'a str, args: &'a [u8]) -> Result<CommandInput<'a>, CallError> {
         let actual_bytes = u64::try_from(args.len()).unwrap_or(u64::MAX);
-        if actual_bytes > self.limits.args_bytes {
+        if actual_bytes > self.limits().args_bytes {
             return Err(CallError::ArgsTooLarge {
                 actual_bytes,
-                limit_bytes: self.limits.args_bytes,
+                limit_bytes: self.limits().args_bytes,
             });
         }
         if name.len() > COMMAND_NAME_BYTES {

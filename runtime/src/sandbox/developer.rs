@@ -12,9 +12,12 @@ use thiserror::Error;
 use super::engine::Runtime;
 use super::entry::{Entry, fill, later, take_reply};
 use super::host::Host;
-use super::load::{CompiledModule, LoadError};
+use super::load::CompiledModule;
+use super::load_error::LoadError;
 use super::memory::GuestMemory;
 use super::meter::Slices;
+use super::powers::Powers;
+use super::tape::Tape;
 use super::trap::{Budget, Stopped};
 use crate::limits::Limits;
 
@@ -34,13 +37,8 @@ impl Runtime {
             .then(|| shared.timers())
             .transpose()
             .map_err(LoadError::from)?;
-        let mut store = Host::store(
-            &shared.engine,
-            &shared.services,
-            &Arc::from("describe"),
-            &limits,
-            &slices,
-        );
+        let nobody = Arc::new(Powers::none("describe", &shared.services, Arc::clone(&shared.memory)));
+        let mut store = Host::store(&shared.engine, &nobody, &slices, Tape::default());
         let budget = Budget {
             fuel: limits.lifecycle_fuel,
             time: limits.initialization_time,

@@ -7,9 +7,15 @@ use wasmtime::{
     VariableOperatorCost,
 };
 
+use super::cache::CompiledCache;
+use super::compile::{CompileJobs, Compiler, InProcessCompiler, Jobs};
 use super::host::{Host, PluginLinker};
 use super::load::Offer;
 use super::meter::Slices;
+use super::powers::Powers;
+use super::shares::{AllShares, MemoryBudget};
+use super::tape::Tape;
+use super::threads::Threads;
 use super::{imports, wasi};
 use crate::limits::Limits;
 use crate::services::HostServices;
@@ -23,6 +29,10 @@ const FIBER_STACK_BYTES: usize = 2 * WASM_STACK_BYTES;
 /// How many instances live at once unless told otherwise. A slot costs address space, not memory: 16,000 slots of
 /// 4 GiB reserve fine in 47 bits, 30,000 do not.
 const DEFAULT_INSTANCES: u32 = 1_000;
+
+/// Linear memory of all guests together unless told otherwise: no limit of one plugin is near it, and a machine that
+/// hosts plugins has it.
+const DEFAULT_MEMORY_BYTES: u64 = 4 << 30;
 
 /// Part of a dropped instance's memory that is reset in place instead of being given back to the kernel. A small
 /// guest touches less than this, so the next instance in its slot takes no page fault.
@@ -48,11 +58,22 @@ pub(super) struct Shared {
     pub(super) ceiling: Limits,
     /// What `linker` holds, for checking a module's imports before it is compiled.
     pub(super) offer: Offer,
+    /// What outlives the load of a plugin.
+    pub(super) shares: AllShares,
+    /// Memory of all guests together.
+    pub(super) memory: Arc<MemoryBudget>,
+    /// What the folders hold that plugins may write.
+    pub(super) accounts: wasi::Accounts,
+    pub(super) compiler: Arc<dyn Compiler>,
+    pub(super) jobs: Jobs,
+    pub(super) cache: Option<CompiledCache>,
+    /// For what would hold up an executor.
+    pub(super) threads: Threads,
     timers: OnceLock<Timers>,
 }
 
 impl Runtime {
-    /// A runtime with default settings: system clock, discarded logs, [`Limits::CEILING`].
+    /// A runtime with default settings: system clock, discarded logs, [`Limits::CEILING`], compiling in this process.
     ///
     /// # Errors
     ///
@@ -68,6 +89,10 @@ impl Runtime {
             services: HostServices::default(),
             ceiling: Limits::CEILING,
             instances: DEFAULT_INSTANCES,
+            memory_bytes: DEFAULT_MEMORY_BYTES,
+            compiler: Arc::new(InProcessCompiler),
+            compile_jobs: CompileJobs::default(),
+            cache: None,
         }
     }
 
@@ -96,10 +121,14 @@ pub struct RuntimeBuilder {
     services: HostServices,
     ceiling: Limits,
     instances: u32,
+    memory_bytes: u64,
+    compiler: Arc<dyn Compiler>,
+    compile_jobs: CompileJobs,
+    cache: Option<CompiledCache>,
 }
 
 impl RuntimeBuilder {
-    /// The clock and the log.
+    /// What the host lends to plugins.
     #[must_use]
     pub fn services(mut self, services: HostServices) -> Self {
         self.services = services;
@@ -120,6 +149,34 @@ impl RuntimeBuilder {
         self
     }
 
+    /// How much linear memory all guests may have together; growth past it is `RESOURCE_EXHAUSTED`. 4 GiB unless set.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
+        self.memory_bytes = bytes;
+        self
+    }
+
+    /// What makes machine code of modules, instead of [`InProcessCompiler`].
+    #[must_use]
+    pub fn compiler(mut self, compiler: Arc<dyn Compiler>) -> Self {
+        self.compiler = compiler;
+        self
+    }
+
+    /// How many modules are compiled at once, and how many wait for it.
+    #[must_use]
+    pub fn compile_jobs(mut self, jobs: CompileJobs) -> Self {
+        self.compile_jobs = jobs;
+        self
+    }
+
+    /// Where machine code is kept, so that a module is compiled once.
+    #[must_use]
+    pub fn cache(mut self, cache: CompiledCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
     /// Builds the engine: with pooled instance slots, or, where address space for them is short, with instances
     /// allocated one by one.
     ///
@@ -132,9 +189,10 @@ impl RuntimeBuilder {
             .or_else(|_short_of_address_space| Engine::new(&config()))
             .map_err(EngineError)?;
         let mut linker = PluginLinker::new(&engine);
-        wasi::link(&mut linker, wasi::Links::Refused).map_err(EngineError)?;
+        wasi::link(&mut linker).map_err(EngineError)?;
         imports::link(&mut linker).map_err(EngineError)?;
-        let offer = offer(&engine, &linker, &self.services);
+        let memory = Arc::new(MemoryBudget::new(self.memory_bytes));
+        let offer = offer(&engine, &linker, &self.services, &memory);
         Ok(Runtime {
             shared: Arc::new(Shared {
                 offer,
@@ -142,6 +200,13 @@ impl RuntimeBuilder {
                 linker,
                 services: self.services,
                 ceiling: self.ceiling,
+                shares: AllShares::default(),
+                memory,
+                accounts: wasi::Accounts::default(),
+                compiler: self.compiler,
+                jobs: Jobs::new(self.compile_jobs),
+                cache: self.cache,
+                threads: Threads::new(),
                 timers: OnceLock::new(),
             }),
         })
@@ -203,8 +268,8 @@ impl std::fmt::Display for EngineError {
 
 impl std::error::Error for EngineError {}
 
-/// The settings every guest is compiled under. Everything not named here as on is off.
-fn config() -> Config {
+/// The settings every guest is compiled under, in this process or in a worker. Everything not named here as on is off.
+pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)
@@ -260,8 +325,9 @@ fn pool(ceiling: &Limits, instances: u32) -> PoolingAllocationConfig {
 }
 
 /// The functions a linker holds, with their types as text.
-fn offer(engine: &Engine, linker: &PluginLinker, services: &HostServices) -> Offer {
-    let mut store = Host::store(engine, services, &Arc::from(""), &Limits::DEFAULT, &Slices::default());
+fn offer(engine: &Engine, linker: &PluginLinker, services: &HostServices, memory: &Arc<MemoryBudget>) -> Offer {
+    let nobody = Arc::new(Powers::none("", services, Arc::clone(memory)));
+    let mut store = Host::store(engine, &nobody, &Slices::default(), Tape::default());
     let held: Vec<_> = linker
         .iter(&mut store)
         .filter_map(|(module, name, held)| Some((module.to_owned(), name.to_owned(), held.into_func()?)))

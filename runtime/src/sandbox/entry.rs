@@ -25,6 +25,7 @@ pub(super) struct Exports {
     pub(super) command: TypedFunc<(i32, i32, i32, i32), i64>,
     pub(super) cleanup: TypedFunc<(), i64>,
     pub(super) initialize: Option<TypedFunc<(), ()>>,
+    pub(super) on_event: Option<TypedFunc<(i32, i32), i64>>,
 }
 
 /// The buffer the guest gave for input, valid until it is asked for another.
@@ -140,7 +141,8 @@ impl Exports {
         let init = function(&at.init)?;
         let command = function(&at.command)?;
         let cleanup = function(&at.cleanup)?;
-        let initialize = at.initialize.as_ref().map(function).transpose()?;
+        let initialize = at.initialize.as_ref().map(&mut function).transpose()?;
+        let on_event = at.on_event.as_ref().map(function).transpose()?;
         let memory = instance.get_module_export(&mut *store, &at.memory);
         Ok(Self {
             memory: GuestMemory::new(memory.and_then(Extern::into_memory).ok_or_else(missing)?),
@@ -149,6 +151,7 @@ impl Exports {
             command: command.typed(&*store)?,
             cleanup: cleanup.typed(&*store)?,
             initialize: initialize.map(|function| function.typed(&*store)).transpose()?,
+            on_event: on_event.map(|function| function.typed(&*store)).transpose()?,
         })
     }
 }

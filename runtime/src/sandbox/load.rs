@@ -3,24 +3,23 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use palisade_abi::{EXPORTS, InitInput, InitLimits, export};
-use palisade_bundle::manifest::{AbiVersion, Command, UnsupportedVersion};
-use palisade_bundle::module::ItemKind;
-use palisade_bundle::{
-    Blame, Code, Coded, Digest, Manifest, ModuleError, ModuleOutline, ReadError, Schema, SchemaError,
-};
+use palisade_abi::{EXPORTS, InitInput, InitLimits, export, import};
+use palisade_bundle::manifest::{AbiVersion, Command};
+use palisade_bundle::module::{Import, ItemKind};
+use palisade_bundle::{Digest, Manifest, ModuleOutline, Permission, Schema};
 use serde_json::{Map, Value};
-use thiserror::Error;
 use tokio::runtime::Handle;
 use wasmtime::{InstancePre, Module, ModuleExport};
 
 use super::EngineError;
 use super::call::CommandRule;
+use super::compile::CheckedModule;
 use super::engine::{Runtime, Shared};
 use super::host::Host;
+use super::load_error::LoadError;
 use super::plugin::Plugin;
-use super::start::StartError;
-use super::wasi;
+use super::powers::{self, Powers};
+use super::wasi::{self, Directories};
 use crate::limits::Limits;
 use crate::policy::AdmittedBundle;
 
@@ -36,11 +35,10 @@ const HOST_ABI: AbiVersion = AbiVersion {
 /// Everything about a plugin that all its instances share.
 pub(super) struct Loaded {
     pub(super) shared: Arc<Shared>,
-    pub(super) plugin_id: Arc<str>,
     pub(super) digest: Digest,
     pub(super) generation: u64,
     pub(super) manifest: Manifest,
-    pub(super) limits: Limits,
+    pub(super) powers: Arc<Powers>,
     pub(super) commands: HashMap<String, CommandRule>,
     pub(super) pre: InstancePre<Host>,
     pub(super) indexes: ExportIndexes,
@@ -58,69 +56,134 @@ pub(super) struct ExportIndexes {
     pub(super) command: ModuleExport,
     pub(super) cleanup: ModuleExport,
     pub(super) initialize: Option<ModuleExport>,
+    pub(super) on_event: Option<ModuleExport>,
+}
+
+impl Loaded {
+    pub(super) fn limits(&self) -> &Limits {
+        &self.powers.limits
+    }
 }
 
 impl Runtime {
     /// Compiles and links a plugin, and starts its first instance.
     ///
     /// Nothing of the guest runs before its module has been checked against the module limits and the ABI. Compiling
-    /// happens on a blocking thread when called within a tokio runtime.
+    /// happens on another thread or in another process ([`RuntimeBuilder::compiler`](super::RuntimeBuilder::compiler)).
     ///
     /// # Errors
     ///
     /// [`LoadError`] says whether the module, its ABI, its wishes or its start is at fault.
     pub async fn load(&self, bundle: AdmittedBundle) -> Result<Plugin, LoadError> {
+        Plugin::start(self.loaded(bundle).await?).await
+    }
+
+    /// [`load`](Self::load) without starting an instance, for [`Plugin::replay`], which starts its own: nothing of the
+    /// guest runs before that, so nothing is reached.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), but for what a start can fail with.
+    pub async fn load_for_replay(&self, bundle: AdmittedBundle) -> Result<Plugin, LoadError> {
+        Ok(Plugin::unstarted(self.loaded(bundle).await?))
+    }
+
+    async fn loaded(&self, bundle: AdmittedBundle) -> Result<Arc<Loaded>, LoadError> {
         let manifest = bundle.bundle().manifest().clone();
         manifest.check_host(&host_version()?, HOST_ABI)?;
         let wasm = bundle.bundle().module()?.into_owned();
-        let limits = self
-            .shared()
-            .ceiling
-            .effective(bundle.grant().limits(), &manifest.resource_limits);
-        let module = self.compile(wasm, &limits).await?;
+        let limits = self.shared().ceiling.effective(bundle.grant().limits(), &manifest);
+        let directories = self.directories(&bundle).await?;
+        let powers = self.powers(&bundle, limits)?.with_directories(directories);
+        let limits = &powers.limits;
+        let module = self.compile(wasm, limits).await?;
+        let can_wait = module.can_wait || !powers.directories.is_empty();
         let loaded = Loaded {
-            plugin_id: Arc::from(manifest.id.as_str()),
             digest: bundle.bundle().digest(),
             generation: 1,
             commands: command_rules(&manifest)?,
-            init_input: init_input(&bundle, &limits)?,
-            limits,
+            init_input: init_input(&powers)?,
             indexes: module.indexes()?,
             pre: self
                 .shared()
                 .linker
                 .instantiate_pre(&module.code)
                 .map_err(LoadError::compile)?,
-            timers: module.can_wait.then(|| self.shared().timers()).transpose()?,
+            timers: can_wait.then(|| self.shared().timers()).transpose()?,
             manifest,
+            powers: Arc::new(powers),
             shared: Arc::clone(self.shared()),
         };
-        Plugin::start(Arc::new(loaded)).await
+        Ok(Arc::new(loaded))
     }
 
-    /// Checks a module and compiles it.
+    /// Opens the folders an admitted plugin may use.
+    async fn directories(&self, bundle: &AdmittedBundle) -> Result<Directories, LoadError> {
+        let (grant, shared) = (bundle.grant().clone(), Arc::clone(self.shared()));
+        let opened = on_blocking_thread(move || Directories::open(&grant, &shared.accounts)).await?;
+        Ok(opened?)
+    }
+
+    /// What an admitted plugin may do here.
+    fn powers(&self, bundle: &AdmittedBundle, limits: Limits) -> Result<Powers, LoadError> {
+        let shared = self.shared();
+        for request in &bundle.bundle().manifest().permissions {
+            let is_custom = matches!(request.name, Permission::Custom(_));
+            if is_custom && !request.optional && !shared.services.functions.holds(&request.name) {
+                return Err(LoadError::UnknownFunction {
+                    permission: request.name.clone(),
+                    offered: shared.services.functions.names().map(str::to_owned).collect(),
+                });
+            }
+        }
+        let shares = shared.shares.of(&powers::namespace(bundle.bundle()));
+        Ok(Powers::of(
+            bundle,
+            limits,
+            &shared.services,
+            shares,
+            Arc::clone(&shared.memory),
+        )?)
+    }
+
+    /// Checks a module and compiles it, or takes what is left of it from before.
     pub(super) async fn compile(&self, wasm: Vec<u8>, limits: &Limits) -> Result<CompiledModule, LoadError> {
-        let outline = ModuleOutline::parse(&wasm)?;
-        check_exports(&outline)?;
-        self.shared().check_imports(&outline)?;
-        check_memory(&outline, limits)?;
-        let can_wait = outline
-            .imports
-            .iter()
-            .any(|import| import.module == wasi::MODULE && import.name == "poll_oneoff");
-        let engine = self.shared().engine.clone();
-        let compile = move || Module::from_binary(&engine, &wasm);
-        let code = match Handle::try_current() {
-            Ok(tokio) => tokio
-                .spawn_blocking(compile)
-                .await
-                .map_err(|error| EngineError(error.into()))?,
-            Err(_outside_of_tokio) => compile(),
+        let (shared, limits) = (Arc::clone(self.shared()), limits.clone());
+        let check = move || {
+            let module = CheckedModule::check(wasm)?;
+            check_exports(module.outline())?;
+            shared.check_imports(module.outline())?;
+            check_memory(module.outline(), &limits)?;
+            Ok::<_, LoadError>(module)
         };
+        let checked = self.shared().threads.run("palisade-check", check).await;
+        let module = checked.map_err(|error| EngineError(error.into()))??;
+        let can_wait = module.outline().imports.iter().any(can_wait);
         Ok(CompiledModule {
-            code: code.map_err(LoadError::compile)?,
+            code: self.code_of(module).await?,
             can_wait,
         })
+    }
+}
+
+/// Whether a guest may have to wait in a call of this import.
+fn can_wait(import: &Import) -> bool {
+    let never = [import::LOG, import::RESULT_TAKE];
+    match import.module.as_str() {
+        wasi::MODULE => import.name == "poll_oneoff",
+        palisade_abi::IMPORT_MODULE => !never.contains(&import.name.as_str()),
+        _ => false,
+    }
+}
+
+/// Does work that takes long: on a thread for such things where there is one, here otherwise.
+async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
+    match Handle::try_current() {
+        Ok(tokio) => tokio
+            .spawn_blocking(work)
+            .await
+            .map_err(|error| EngineError(error.into())),
+        Err(_outside_of_tokio) => Ok(work()),
     }
 }
 
@@ -144,6 +207,7 @@ impl CompiledModule {
             command: index(export::PLUGIN_COMMAND)?,
             cleanup: index(export::PLUGIN_CLEANUP)?,
             initialize: self.code.get_export_index(export::INITIALIZE),
+            on_event: self.code.get_export_index(export::PLUGIN_ON_EVENT),
         })
     }
 }
@@ -229,13 +293,18 @@ fn host_version() -> Result<semver::Version, EngineError> {
     semver::Version::parse(env!("CARGO_PKG_VERSION")).map_err(|error| EngineError(error.into()))
 }
 
-fn init_input(bundle: &AdmittedBundle, limits: &Limits) -> Result<Vec<u8>, LoadError> {
-    let manifest = bundle.bundle().manifest();
+/// The JSON every instance starts with; without `config:read` the configuration is empty.
+fn init_input(powers: &Powers) -> Result<Vec<u8>, LoadError> {
+    let (grant, limits) = (powers.grant(), &powers.limits);
+    let config = match grant.allows(&Permission::ConfigRead) {
+        true => grant.config().clone(),
+        false => Map::new(),
+    };
     let input = InitInput {
-        plugin_id: manifest.id.to_string(),
-        version: manifest.version.to_string(),
-        config: Value::Object(bundle.grant().config().clone()),
-        permissions: bundle.grant().permissions().map(ToString::to_string).collect(),
+        plugin_id: powers.plugin_id().to_string(),
+        version: powers.version.to_string(),
+        config: Value::Object(config),
+        permissions: grant.permissions().map(ToString::to_string).collect(),
         limits: InitLimits {
             fuel: limits.fuel,
             memory_bytes: limits.memory_bytes,
@@ -245,175 +314,4 @@ fn init_input(bundle: &AdmittedBundle, limits: &Limits) -> Result<Vec<u8>, LoadE
         state: None,
     };
     serde_json::to_vec(&input).map_err(|error| LoadError::Engine(EngineError(error.into())))
-}
-
-/// An admitted bundle could not be made a running plugin.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The plugin was made for another version of the host or the ABI.
-    #[error(transparent)]
-    UnsupportedVersion(#[from] UnsupportedVersion),
-    /// The module could not be read from the bundle.
-    #[error(transparent)]
-    Bundle(#[from] ReadError),
-    /// The module is malformed, breaks a module limit, or is something else altogether.
-    #[error(transparent)]
-    Module(#[from] ModuleError),
-    /// The module lacks an export of the ABI.
-    #[error("the module does not export `{name}`")]
-    MissingExport {
-        /// What is missing.
-        name: &'static str,
-    },
-    /// An export of the ABI has another type.
-    #[error("the module exports `{name}` as {actual}, and it must be {expected}")]
-    WrongExport {
-        /// Which export.
-        name: &'static str,
-        /// What it is.
-        actual: String,
-        /// What it must be.
-        expected: String,
-    },
-    /// The module imports something the host does not offer, or with another type.
-    #[error("the module imports `{module}.{name}` as {actual}, {}", offer(expected.as_deref()))]
-    UnknownImport {
-        /// Module part of the import.
-        module: String,
-        /// Name part of the import.
-        name: String,
-        /// The type it is imported with.
-        actual: String,
-        /// The type it is offered with, if it is offered at all.
-        expected: Option<String>,
-        /// Everything the host offers, as `module.name`.
-        offered: Vec<String>,
-    },
-    /// The compiler refused the module.
-    #[error("the module does not compile: {0}")]
-    Compile(CompileError),
-    /// The module declares more memory than it may have.
-    #[error("the module starts with {used_bytes} bytes of memory and may have {limit_bytes}")]
-    MemoryLimitExceeded {
-        /// What it declares.
-        used_bytes: u64,
-        /// What it may have.
-        limit_bytes: u64,
-    },
-    /// A command's schema cannot be used.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// The first instance did not start.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The engine itself failed.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
-/// Why the compiler refused a module.
-#[derive(Debug)]
-pub struct CompileError(wasmtime::Error);
-
-impl CompileError {
-    pub(super) fn new(error: wasmtime::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl std::fmt::Display for CompileError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:#}", self.0)
-    }
-}
-
-fn offer(expected: Option<&str>) -> String {
-    match expected {
-        Some(expected) => format!("and the host offers it as {expected}"),
-        None => "which the host does not offer".to_owned(),
-    }
-}
-
-impl LoadError {
-    pub(super) fn compile(error: wasmtime::Error) -> Self {
-        Self::Compile(CompileError::new(error))
-    }
-}
-
-impl Coded for LoadError {
-    fn code(&self) -> Code {
-        match self {
-            Self::UnsupportedVersion(error) => error.code(),
-            Self::Bundle(error) => error.code(),
-            Self::Module(error) => error.code(),
-            Self::MissingExport { .. } | Self::WrongExport { .. } | Self::UnknownImport { .. } => Code::AbiViolation,
-            Self::Compile(_) => Code::CorruptedData,
-            Self::MemoryLimitExceeded { .. } => Code::MemoryLimitExceeded,
-            Self::Schema(error) => error.code(),
-            Self::Start(error) => error.code(),
-            Self::Engine(_) => Code::InternalError,
-        }
-    }
-
-    fn blame(&self) -> Blame {
-        match self {
-            Self::UnsupportedVersion(error) => error.blame(),
-            Self::Bundle(error) => error.blame(),
-            Self::Module(error) => error.blame(),
-            Self::MissingExport { .. } | Self::WrongExport { .. } | Self::UnknownImport { .. } | Self::Compile(_) => {
-                Blame::Bundle
-            }
-            Self::MemoryLimitExceeded { .. } => Blame::Plugin,
-            Self::Schema(error) => error.blame(),
-            Self::Start(error) => error.blame(),
-            Self::Engine(_) => Blame::Host,
-        }
-    }
-
-    fn details(&self) -> Map<String, Value> {
-        let details = match self {
-            Self::UnsupportedVersion(error) => return error.details(),
-            Self::Bundle(error) => return error.details(),
-            Self::Module(error) => return error.details(),
-            Self::Schema(error) => return error.details(),
-            Self::Start(error) => return error.details(),
-            Self::MissingExport { name } => serde_json::json!({"export": name, "reason": "missing"}),
-            Self::WrongExport { name, actual, expected } => {
-                serde_json::json!({"export": name, "reason": "wrong type", "actual": actual, "expected": expected})
-            }
-            Self::UnknownImport {
-                module, name, offered, ..
-            } => serde_json::json!({
-                "import": format!("{module}.{name}"),
-                "reason": "not offered",
-                "offered": offered,
-            }),
-            Self::Compile(error) => serde_json::json!({"entry": "module", "reason": error.to_string()}),
-            Self::MemoryLimitExceeded {
-                used_bytes,
-                limit_bytes,
-            } => serde_json::json!({"resource": "memory", "used": used_bytes, "limit": limit_bytes}),
-            Self::Engine(_) => return Map::new(),
-        };
-        match details {
-            Value::Object(details) => details,
-            _ => Map::new(),
-        }
-    }
-
-    fn help(&self) -> Vec<String> {
-        match self {
-            Self::UnsupportedVersion(error) => error.help(),
-            Self::Bundle(error) => error.help(),
-            Self::Module(error) => error.help(),
-            Self::Schema(error) => error.help(),
-            Self::Start(error) => error.help(),
-            Self::MissingExport { .. } | Self::WrongExport { .. } => {
-                vec!["the plugin ABI is described in docs/abi.md; palisade-sdk and palisade.h implement it".to_owned()]
-            }
-            Self::UnknownImport { offered, .. } => vec![format!("the host offers: {}", offered.join(", "))],
-            Self::Compile(_) | Self::MemoryLimitExceeded { .. } | Self::Engine(_) => Vec::new(),
-        }
-    }
 }

@@ -2,21 +2,17 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use palisade_abi::Level;
-use palisade_bundle::printable;
+use palisade_bundle::{Permission, printable};
 
 use super::meter::{FUEL_PER_BYTE, FUEL_PER_LOG_LINE};
-use crate::services::{Clock, HostServices, LogRecord, LogSink, LogSource};
+use super::powers::Powers;
+use super::shares::Shares;
+use crate::services::{Clock, LogRecord, LogSink, LogSource};
 
 /// Longest line, in bytes (sandbox.md, "Limits"); the rest of it is cut off.
 pub(super) const LINE_BYTES: usize = 8 * 1024;
-
-/// Lines a second, and the burst a quiet guest may make (sandbox.md, "Limits").
-const LINES_PER_SECOND: u32 = 100;
-
-const BETWEEN_LINES: Duration = Duration::from_millis(1_000 / LINES_PER_SECOND as u64);
 
 /// The log of one instance, shared between its host functions and its standard streams.
 #[derive(Clone)]
@@ -33,11 +29,12 @@ struct Shared {
 struct Capture {
     sink: Arc<dyn LogSink>,
     clock: Arc<dyn Clock>,
+    /// The rate of all instances together.
+    shares: Arc<Shares>,
     plugin_id: Arc<str>,
+    may_write: bool,
     limit_bytes: u64,
     written_bytes: u64,
-    /// Generic cell rate algorithm: when the next line would be on time. `None` before the first.
-    next_line: Option<Instant>,
     dropped: u64,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
@@ -45,17 +42,18 @@ struct Capture {
 }
 
 impl SharedLog {
-    pub(super) fn new(services: &HostServices, plugin_id: &Arc<str>, limit_bytes: u64) -> Self {
+    pub(super) fn new(powers: &Powers) -> Self {
         Self(Arc::new(Shared {
             unpaid_fuel: AtomicU64::new(0),
             touched: AtomicBool::new(false),
             capture: Mutex::new(Capture {
-                sink: Arc::clone(&services.log),
-                clock: Arc::clone(&services.clock),
-                plugin_id: Arc::clone(plugin_id),
-                limit_bytes,
+                sink: Arc::clone(&powers.services.log),
+                clock: Arc::clone(&powers.services.clock),
+                shares: Arc::clone(&powers.shares),
+                plugin_id: Arc::clone(powers.plugin_id()),
+                may_write: powers.check(&Permission::LogWrite).is_ok(),
+                limit_bytes: powers.limits.log_bytes,
                 written_bytes: 0,
-                next_line: None,
                 dropped: 0,
                 stdout: Vec::new(),
                 stderr: Vec::new(),
@@ -113,7 +111,9 @@ impl SharedLog {
 
     /// What the host itself has to say about this plugin.
     pub(super) fn note(&self, text: &str) {
-        self.capture().write(LogSource::Host, Level::Warn, text);
+        // It may quote the guest.
+        let text = readable(text.as_bytes());
+        self.capture().write(LogSource::Host, Level::Warn, &text);
     }
 
     fn capture(&self) -> MutexGuard<'_, Capture> {
@@ -148,7 +148,7 @@ impl Capture {
     }
 
     fn line(&mut self, source: LogSource, level: Level, line: &[u8]) {
-        if self.written_bytes >= self.limit_bytes || !self.on_time() {
+        if !self.may_write || self.written_bytes >= self.limit_bytes || !self.is_on_time() {
             self.dropped = self.dropped.saturating_add(1);
             return;
         }
@@ -165,14 +165,8 @@ impl Capture {
     }
 
     /// Whether a line is within the rate now, counting it if so.
-    fn on_time(&mut self) -> bool {
-        let now = self.clock.now();
-        let due = self.next_line.map_or(now, |due| due.max(now));
-        if due.duration_since(now) > BETWEEN_LINES * (LINES_PER_SECOND - 1) {
-            return false;
-        }
-        self.next_line = Some(due + BETWEEN_LINES);
-        true
+    fn is_on_time(&self) -> bool {
+        self.shares.log_rate.is_on_time(self.clock.now())
     }
 
     fn end_command(&mut self) {
@@ -226,7 +220,10 @@ fn readable(line: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::{ManualClock, MemoryLog};
+    use std::time::Duration;
+
+    use super::super::shares::MemoryBudget;
+    use crate::services::{HostServices, ManualClock, MemoryLog};
 
     fn log(limit_bytes: u64) -> (SharedLog, Arc<MemoryLog>, Arc<ManualClock>) {
         let sink = Arc::new(MemoryLog::new());
@@ -234,8 +231,11 @@ mod tests {
         let services = HostServices {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             log: Arc::clone(&sink) as Arc<dyn LogSink>,
+            ..HostServices::default()
         };
-        (SharedLog::new(&services, &Arc::from("test"), limit_bytes), sink, clock)
+        let mut powers = Powers::none("test", &services, Arc::new(MemoryBudget::new(0)));
+        powers.limits.log_bytes = limit_bytes;
+        (SharedLog::new(&powers), sink, clock)
     }
 
     fn texts(sink: &MemoryLog) -> Vec<String> {

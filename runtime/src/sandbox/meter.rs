@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use wasmtime::{StoreContextMut, Trap};
 
 use super::host::Host;
+use super::outside::Outside;
 
 /// Fuel between two pauses of a guest. 40 to 160 µs of work: pausing this often costs nothing that can be measured,
 /// and a guest is stopped 0.3 ms after its deadline; pausing every 10,000 units costs a third.
@@ -32,18 +33,25 @@ pub(super) const FUEL_PER_BYTE: u64 = 1;
 /// Price of a log line beyond its bytes: a clock reading, escaping and the host's log.
 pub(super) const FUEL_PER_LOG_LINE: u64 = 1_000;
 
-/// Counts how often a guest was resumed; written by the task that polls it, read by its meter.
+/// What the task that polls a guest tells its host: how often it was resumed, for the meter, and in what runtime.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Slices(Arc<AtomicU32>);
+pub(super) struct Slices {
+    count: Arc<AtomicU32>,
+    outside: Outside,
+}
 
 impl Slices {
     pub(super) fn count(&self) {
         // One task polls an instance at a time, so nothing is lost between the two.
-        self.0.store(self.seen().wrapping_add(1), Ordering::Relaxed);
+        self.count.store(self.seen().wrapping_add(1), Ordering::Relaxed);
     }
 
     fn seen(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn outside(&self) -> &Outside {
+        &self.outside
     }
 }
 

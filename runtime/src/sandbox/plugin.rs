@@ -1,18 +1,25 @@
 //! A plugin that is ready to be called: compiled, linked, granted, started.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use palisade_bundle::manifest::InstanceMode;
-use palisade_bundle::{Digest, Manifest};
+use palisade_bundle::{Blame, Code, Coded, Digest, Manifest};
+use serde_json::{Map, Value};
+use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::call::{CallError, CallFailure, CommandInput};
-use super::load::{LoadError, Loaded};
+use super::load::Loaded;
+use super::load_error::LoadError;
 use super::session::Session;
+use super::tape::{Recording, RecordingError, Tape};
+use crate::event::EventKind;
 use crate::limits::Limits;
 use crate::output::Output;
+use crate::policy::Grant;
+use crate::services::{Namespace, Trail};
 
 /// How many instances of one plugin may run at once, whatever its manifest wishes: a plugin is not to use up the
 /// instances of the whole host. Callers beyond that wait their turn.
@@ -40,22 +47,29 @@ struct Pool {
 impl Plugin {
     /// Starts the first instance, so that a plugin that cannot start is never handed out.
     pub(super) async fn start(loaded: Arc<Loaded>) -> Result<Self, LoadError> {
-        let first = Session::start(&loaded).await?;
+        let first = Session::start(&loaded, Tape::default(), None).await?;
+        let plugin = Self::unstarted(loaded);
+        plugin.pool.put_back(Some(first));
+        Ok(plugin)
+    }
+
+    /// A plugin whose first instance is started by the first call.
+    pub(super) fn unstarted(loaded: Arc<Loaded>) -> Self {
         let instance = &loaded.manifest.instance;
         let size = match instance.mode {
             InstanceMode::Session => usize::try_from(instance.max).unwrap_or(INSTANCES).clamp(1, INSTANCES),
             InstanceMode::Fresh => INSTANCES,
         };
         let mode = instance.mode;
-        Ok(Self {
+        Self {
             pool: Arc::new(Pool {
                 loaded,
                 mode,
                 size,
                 turns: Semaphore::new(size),
-                idle: Mutex::new(VecDeque::from([first])),
+                idle: Mutex::default(),
             }),
-        })
+        }
     }
 
     /// Runs one command and waits for its reply.
@@ -67,12 +81,70 @@ impl Plugin {
     ///
     /// [`CallError`]; after any of them the next call works.
     pub async fn call(&self, command: &str, args: &[u8]) -> Result<Output, CallError> {
+        self.call_from(None, command, args).await
+    }
+
+    /// [`call`](Self::call) by another plugin: `trail` is where it comes from.
+    pub(crate) async fn call_from(
+        &self,
+        trail: Option<&Trail>,
+        command: &str,
+        args: &[u8],
+    ) -> Result<Output, CallError> {
         let input = self.pool.loaded.check_input(command, args)?;
         let turn = self.pool.turn().await?;
         match self.pool.mode {
-            InstanceMode::Session => self.pool.run(input, turn).await,
-            InstanceMode::Fresh => Box::pin(self.pool.run_fresh(input, turn)).await,
+            InstanceMode::Session => self.pool.run(input, trail, turn).await,
+            InstanceMode::Fresh => Box::pin(self.pool.run_fresh(input, trail, turn)).await,
         }
+    }
+
+    /// Hands the plugin an event, and says whether it takes any.
+    pub(crate) async fn deliver(&self, trail: &Trail, event: &[u8]) -> Result<bool, CallError> {
+        let _turn = self.pool.turn().await?;
+        let session = self.pool.take(Some(trail)).await?;
+        let (result, session) = split(session.deliver(trail, event).await);
+        self.pool.give_back(session).await;
+        result
+    }
+
+    /// Runs one command on an instance of its own, and keeps what it hears from outside: host calls, random numbers,
+    /// clocks.
+    ///
+    /// The recording is there whatever the command came to, unless its instance did not start or was stopped.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub async fn record(&self, command: &str, args: &[u8]) -> Result<(Output, Recording), CallError> {
+        let input = self.pool.loaded.check_input(command, args)?;
+        let session = self.on_tape(Tape::recording()).await?;
+        let (output, session) = session.run(input, None).await?;
+        let recording = session.recording(command);
+        session.close_quietly().await;
+        Ok((output, recording))
+    }
+
+    /// Runs one command on an instance of its own, which hears what was recorded and reaches nothing: same result, same
+    /// fuel.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError::Recording`] when the recording is of another bundle or command; [`Stopped::Diverged`] when the
+    /// plugin asks for something else than what was recorded.
+    ///
+    /// [`Stopped::Diverged`]: crate::Stopped::Diverged
+    pub async fn replay(&self, recording: &Recording, command: &str, args: &[u8]) -> Result<Output, ReplayError> {
+        recording.check(self.digest(), command)?;
+        let input = self.pool.loaded.check_input(command, args)?;
+        let session = self.on_tape(Tape::playing(recording)).await?;
+        let (output, _session) = session.run(input, None).await.map_err(CallError::from)?;
+        Ok(output)
+    }
+
+    async fn on_tape(&self, tape: Tape) -> Result<Session, CallError> {
+        let _turn = self.pool.turn().await?;
+        Ok(Session::start(&self.pool.loaded, tape, None).await?)
     }
 
     /// [`call`](Self::call) for callers outside of async code: blocks this thread until the reply is there. Needs no
@@ -101,7 +173,7 @@ impl Plugin {
         if self.pool.turns.is_closed() {
             return Err(CallError::Closed);
         }
-        Ok(Session::start(&self.pool.loaded).await?)
+        Ok(Session::start(&self.pool.loaded, Tape::default(), None).await?)
     }
 
     /// Takes no more commands, waits for those that run, and lets every idle instance clean up.
@@ -133,10 +205,35 @@ impl Plugin {
         &self.pool.loaded.manifest
     }
 
+    /// What it was granted.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        self.pool.loaded.powers.grant()
+    }
+
+    /// Whose data it uses.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.pool.loaded.powers.namespace
+    }
+
+    /// Tells the host that something did not reach this plugin; not more often than the plugin itself may tell things.
+    pub(crate) fn tell_undelivered(&self, kind: EventKind) {
+        let powers = &self.pool.loaded.powers;
+        if powers.shares.event_rate.is_on_time(powers.services.clock.now()) {
+            powers.tell(kind);
+        }
+    }
+
+    /// The plugin for as long as somebody else keeps it.
+    pub(crate) fn downgrade(&self) -> WeakPlugin {
+        WeakPlugin(Arc::downgrade(&self.pool))
+    }
+
     /// The limits it runs under.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.pool.loaded.limits
+        self.pool.loaded.limits()
     }
 
     /// Identity of the bundle it came from.
@@ -149,7 +246,7 @@ impl Plugin {
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plugin")
-            .field("id", &self.pool.loaded.plugin_id)
+            .field("id", self.pool.loaded.powers.plugin_id())
             .field("digest", &self.pool.loaded.digest)
             .finish_non_exhaustive()
     }
@@ -165,31 +262,49 @@ impl Pool {
             .map_err(|_closed| CallError::Closed)
     }
 
-    async fn run(&self, input: CommandInput<'_>, turn: SemaphorePermit<'_>) -> Result<Output, CallError> {
-        let session = self.take().await?;
-        let (result, session) = split(session.run(input).await);
+    async fn run(
+        &self,
+        input: CommandInput<'_>,
+        trail: Option<&Trail>,
+        turn: SemaphorePermit<'_>,
+    ) -> Result<Output, CallError> {
+        let session = self.take(trail).await?;
+        let (result, session) = split(session.run(input, trail).await);
         self.put_back(session);
         drop(turn);
         result
     }
 
-    async fn run_fresh(&self, input: CommandInput<'_>, turn: SemaphorePermit<'_>) -> Result<Output, CallError> {
-        let session = self.take().await?;
-        let (result, session) = split(session.run(input).await);
-        // The reply is already there: a cleanup that fails is the plugin's loss and said in its log.
-        if let Some(session) = session {
-            session.close_quietly().await;
-        }
+    async fn run_fresh(
+        &self,
+        input: CommandInput<'_>,
+        trail: Option<&Trail>,
+        turn: SemaphorePermit<'_>,
+    ) -> Result<Output, CallError> {
+        let session = self.take(trail).await?;
+        let (result, session) = split(session.run(input, trail).await);
+        self.give_back(session).await;
         drop(turn);
         result
     }
 
-    async fn take(&self) -> Result<Session, CallError> {
+    /// Keeps a session that lives on for the next command, or lets it clean up where every command gets its own.
+    async fn give_back(&self, session: Option<Session>) {
+        match (self.mode, session) {
+            (InstanceMode::Session, session) => self.put_back(session),
+            // The reply is already there: a cleanup that fails is the plugin's loss and said in its log.
+            (InstanceMode::Fresh, Some(session)) => session.close_quietly().await,
+            (InstanceMode::Fresh, None) => {}
+        }
+    }
+
+    /// An idle session, or a new one on the same trail.
+    async fn take(&self, trail: Option<&Trail>) -> Result<Session, CallError> {
         let idle = self.idle().pop_front();
         match idle {
             Some(session) => Ok(session),
             // Boxed, as is everything rare in here: a future that is small is cheap to move.
-            None => Ok(Box::pin(Session::start(&self.loaded)).await?),
+            None => Ok(Box::pin(Session::start(&self.loaded, Tape::default(), trail)).await?),
         }
     }
 
@@ -204,8 +319,66 @@ impl Pool {
     }
 }
 
+/// A [`Plugin`] that does not keep it alive.
+#[derive(Clone)]
+pub(crate) struct WeakPlugin(Weak<Pool>);
+
+impl WeakPlugin {
+    /// Whether it is still there.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// The plugin, unless it is gone.
+    pub(crate) fn upgrade(&self) -> Option<Plugin> {
+        self.0.upgrade().map(|pool| Plugin { pool })
+    }
+}
+
+/// A command could not be played back.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The recording is of something else.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// It was played back, and failed: as it did when it was recorded, or because it does something else now.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl Coded for ReplayError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Recording(error) => error.code(),
+            Self::Call(error) => error.code(),
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Recording(error) => error.blame(),
+            Self::Call(error) => error.blame(),
+        }
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        match self {
+            Self::Recording(error) => error.details(),
+            Self::Call(error) => error.details(),
+        }
+    }
+
+    fn help(&self) -> Vec<String> {
+        match self {
+            Self::Recording(error) => error.help(),
+            Self::Call(error) => error.help(),
+        }
+    }
+}
+
 /// What a command came to, and the session if it lives on.
-fn split(outcome: Result<(Output, Session), CallFailure>) -> (Result<Output, CallError>, Option<Session>) {
+fn split<T>(outcome: Result<(T, Session), CallFailure>) -> (Result<T, CallError>, Option<Session>) {
     match outcome {
         Ok((output, session)) => (Ok(output), Some(session)),
         Err(failure) => {

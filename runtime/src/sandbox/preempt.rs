@@ -53,6 +53,9 @@ impl<F: Future> Future for Preempted<'_, F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if this.timers.is_some() {
+            this.slices.outside().remember();
+        }
         let _entered = this.timers.map(Handle::enter);
         this.slices.count();
         if let Poll::Ready(output) = this.guest.poll(context) {

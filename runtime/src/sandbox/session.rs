@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use palisade_abi::export;
+use wasmtime::TypedFunc;
 
 use super::call::{CallError, CallFailure, CommandInput};
 use super::entry::{Answer, Exports, InputBuffer, fill, length, outside_buffer, take_reply};
@@ -11,9 +12,12 @@ use super::host::PluginStore;
 use super::load::Loaded;
 use super::meter::Slices;
 use super::start::{StartError, start_instance};
+use super::tape::{Recording, Tape};
 use super::trap::{Budget, Stopped};
+use crate::event::EventKind;
 use crate::output::Output;
-use crate::receipt::{HostCalls, Receipt};
+use crate::receipt::Receipt;
+use crate::services::Trail;
 
 /// How long the cleanup of a fresh instance may hold up a reply that is already there.
 const QUIET_CLEANUP: Duration = Duration::from_millis(100);
@@ -36,11 +40,13 @@ struct Live {
 
 impl Session {
     /// Creates an instance: start function, `_initialize`, `plugin_init`, all under one deadline and one budget.
-    pub(super) async fn start(loaded: &Arc<Loaded>) -> Result<Self, StartError> {
+    /// `trail` is what led to it, unless somebody outside did.
+    pub(super) async fn start(loaded: &Arc<Loaded>, tape: Tape, trail: Option<&Trail>) -> Result<Self, StartError> {
         let slices = Slices::default();
-        let mut store = loaded.store(&slices);
+        let mut store = loaded.store(&slices, tape);
+        store.data_mut().take_trail(trail);
         let started = start_instance(loaded, &mut store, &slices).await;
-        store.data().log.end_command();
+        store.data_mut().end_command();
         let (exports, input) = started?;
         let live = Live {
             loaded: Arc::clone(loaded),
@@ -60,7 +66,7 @@ impl Session {
     /// that was refused before it was entered, and after an error reply of the plugin itself.
     pub async fn call(self, command: &str, args: &[u8]) -> Result<(Output, Self), CallFailure> {
         match Arc::clone(&self.live.loaded).check_input(command, args) {
-            Ok(input) => self.run(input).await,
+            Ok(input) => self.run(input, None).await,
             Err(error) => Err(CallFailure::keeping(self, error)),
         }
     }
@@ -72,55 +78,99 @@ impl Session {
     /// [`CallError::Stopped`] when the cleanup trapped or hit a limit, [`CallError::Guest`] when it reported an
     /// error. The instance is gone in any case.
     pub async fn close(mut self) -> Result<(), CallError> {
-        let time = self.live.loaded.limits.initialization_time;
+        let time = self.live.loaded.limits().initialization_time;
         let result = self.live.cleanup(time).await;
-        self.live.store.data().log.end_command();
+        self.live.store.data_mut().end_command();
         result
     }
 
     /// [`close`](Self::close) where nobody waits for its outcome: a failure is noted in the plugin's log.
     pub(super) async fn close_quietly(mut self) {
         let result = self.live.cleanup(QUIET_CLEANUP).await;
+        self.live.store.data_mut().end_command();
         let log = &self.live.store.data().log;
-        log.end_command();
         if let Err(error) = result {
             log.note(&format!("cleanup failed: {error}"));
         }
     }
 
-    /// Runs a command that was checked before.
-    pub(super) async fn run(mut self, input: CommandInput<'_>) -> Result<(Output, Self), CallFailure> {
+    /// Runs a command that was checked before; `trail` is where it comes from, unless from outside.
+    pub(super) async fn run(
+        mut self,
+        input: CommandInput<'_>,
+        trail: Option<&Trail>,
+    ) -> Result<(Output, Self), CallFailure> {
         let live = &mut *self.live;
-        let (fuel, time) = (live.loaded.limits.fuel, live.loaded.limits.execution_time);
-        let (budget, start) = live.begin(fuel, time);
+        let (fuel, time) = (live.loaded.limits().fuel, live.loaded.limits().execution_time);
+        let (budget, start) = live.begin(fuel, time, trail);
         let result = live.command(input, budget, start).await;
-        live.store.data().log.end_command();
+        live.store.data_mut().end_command();
         let answer = match result {
             Ok(answer) => answer,
-            Err(stopped) => return Err(CallFailure::losing_session(stopped)),
+            Err(stopped) => {
+                live.tell_stopped(&stopped);
+                return Err(CallFailure::losing_session(stopped));
+            }
         };
         let receipt = live.receipt(length(input.args), length(&answer.bytes), budget, start);
+        live.tell_thresholds(&receipt);
         match answer.is_error {
             false => Ok((Output::new(answer.bytes, receipt), self)),
             true => Err(CallFailure::keeping(self, CallError::by_guest(&answer.bytes, receipt))),
         }
+    }
+
+    /// Hands the plugin an event; `None` when it takes none.
+    pub(super) async fn deliver(mut self, trail: &Trail, event: &[u8]) -> Result<(bool, Self), CallFailure> {
+        let live = &mut *self.live;
+        let Some(on_event) = live.exports.on_event.clone() else {
+            return Ok((false, self));
+        };
+        let result = live.lifecycle(Lifecycle::Event(&on_event, event), Some(trail)).await;
+        live.store.data_mut().end_command();
+        match result {
+            Ok(()) => Ok((true, self)),
+            Err(CallError::Stopped(stopped)) => {
+                live.tell_stopped(&stopped);
+                Err(CallFailure::losing_session(stopped))
+            }
+            Err(error) => Err(CallFailure::keeping(self, error)),
+        }
+    }
+
+    /// What was heard from outside since the start, when it was recorded.
+    pub(super) fn recording(&self, command: &str) -> Recording {
+        self.live.store.data().tape.finish(self.live.loaded.digest, command)
     }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
-            .field("plugin", &self.live.loaded.plugin_id)
+            .field("plugin", &self.live.loaded.powers.plugin_id())
             .finish_non_exhaustive()
+    }
+}
+
+/// An entry that is no command: it answers with nothing, or with an error.
+enum Lifecycle<'a> {
+    Cleanup(&'a TypedFunc<(), i64>, Duration),
+    Event(&'a TypedFunc<(i32, i32), i64>, &'a [u8]),
+}
+
+impl Lifecycle<'_> {
+    fn export(&self) -> &'static str {
+        match self {
+            Self::Cleanup(..) => export::PLUGIN_CLEANUP,
+            Self::Event(..) => export::PLUGIN_ON_EVENT,
+        }
     }
 }
 
 impl Live {
     /// Fills the tank for one entry and reads the clock.
-    fn begin(&mut self, fuel: u64, time: Duration) -> (Budget, Instant) {
-        let host = self.store.data_mut();
-        host.limiter.begin_command();
-        host.calls = HostCalls::default();
+    fn begin(&mut self, fuel: u64, time: Duration, trail: Option<&Trail>) -> (Budget, Instant) {
+        self.store.data_mut().begin_command(trail);
         fill(&mut self.store, fuel);
         (Budget { fuel, time }, self.loaded.shared.services.clock.now())
     }
@@ -149,17 +199,37 @@ impl Live {
             length(args).cast_signed(),
         );
         let packed = entry.call(store, &exports.command, params).await?;
-        let limit = self.loaded.limits.output_bytes;
+        let limit = self.loaded.limits().output_bytes;
         take_reply(store, exports.memory, export::PLUGIN_COMMAND, packed, limit)
     }
 
     async fn cleanup(&mut self, time: Duration) -> Result<(), CallError> {
-        let fuel = self.loaded.limits.lifecycle_fuel;
-        let (budget, start) = self.begin(fuel, time);
+        let cleanup = self.exports.cleanup.clone();
+        self.lifecycle(Lifecycle::Cleanup(&cleanup, time), None).await
+    }
+
+    /// Enters the guest for something that is no command.
+    async fn lifecycle(&mut self, what: Lifecycle<'_>, trail: Option<&Trail>) -> Result<(), CallError> {
+        let limits = self.loaded.limits();
+        let (fuel, output_bytes) = (limits.lifecycle_fuel, limits.output_bytes);
+        let time = match what {
+            Lifecycle::Cleanup(_, time) => time,
+            Lifecycle::Event(..) => limits.execution_time,
+        };
+        let (budget, start) = self.begin(fuel, time, trail);
         let entry = self.loaded.entry(&self.slices, start, budget);
-        let packed = entry.call(&mut self.store, &self.exports.cleanup, ()).await?;
-        let limit = self.loaded.limits.output_bytes;
-        let answer = take_reply(&self.store, self.exports.memory, export::PLUGIN_CLEANUP, packed, limit)?;
+        let (store, exports) = (&mut self.store, &self.exports);
+        let packed = match &what {
+            Lifecycle::Cleanup(cleanup, _) => entry.call(store, cleanup, ()).await?,
+            Lifecycle::Event(on_event, event) => {
+                let address = entry.buffer(store, exports, &mut self.input, event.len()).await?;
+                let written = exports.memory.write(&mut *store, address, event);
+                written.map_err(outside_buffer)?;
+                let params = (address.cast_signed(), length(event).cast_signed());
+                entry.call(store, on_event, params).await?
+            }
+        };
+        let answer = take_reply(&self.store, self.exports.memory, what.export(), packed, output_bytes)?;
         match answer.is_error {
             false => Ok(()),
             true => {
@@ -177,9 +247,40 @@ impl Live {
             duration: self.loaded.shared.services.clock.now().duration_since(start),
             bytes_in: bytes_in.into(),
             bytes_out: bytes_out.into(),
-            host_calls: host.calls,
+            host_calls: host.calls.clone(),
             generation: self.loaded.generation,
             digest: self.loaded.digest,
         }
+    }
+
+    /// Tells the host when a command came near a limit.
+    fn tell_thresholds(&self, receipt: &Receipt) {
+        let powers = &self.loaded.powers;
+        let (shares, limits) = (&powers.shares, &powers.limits);
+        let near = |resource, used, limit| powers.tell(EventKind::ResourceThreshold { resource, used, limit });
+        if shares.fuel_threshold.crossed(receipt.fuel, limits.fuel) {
+            near("fuel", receipt.fuel, limits.fuel);
+        }
+        if shares
+            .memory_threshold
+            .crossed(receipt.peak_memory_bytes, limits.memory_bytes)
+        {
+            near("memory", receipt.peak_memory_bytes, limits.memory_bytes);
+        }
+    }
+
+    /// Tells the host when a command was ended by a limit.
+    fn tell_stopped(&self, stopped: &Stopped) {
+        let (resource, limit) = match stopped {
+            Stopped::FuelExhausted { limit, .. } => ("fuel", *limit),
+            Stopped::MemoryLimitExceeded { limit_bytes, .. } => ("memory", *limit_bytes),
+            Stopped::DeadlinePassed { limit } => ("time", u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+            Stopped::Trapped(_)
+            | Stopped::AbiViolation { .. }
+            | Stopped::ResourceExhausted { .. }
+            | Stopped::Diverged { .. }
+            | Stopped::Engine(_) => return,
+        };
+        self.loaded.powers.tell(EventKind::ResourceExceeded { resource, limit });
     }
 }

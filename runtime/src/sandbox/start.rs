@@ -12,17 +12,12 @@ use super::entry::{Entry, Exports, InputBuffer, fill, later, length, outside_buf
 use super::host::{Host, PluginStore};
 use super::load::Loaded;
 use super::meter::Slices;
+use super::tape::Tape;
 use super::trap::{Budget, Stopped};
 
 impl Loaded {
-    pub(super) fn store(&self, slices: &Slices) -> PluginStore {
-        Host::store(
-            &self.shared.engine,
-            &self.shared.services,
-            &self.plugin_id,
-            &self.limits,
-            slices,
-        )
+    pub(super) fn store(&self, slices: &Slices, tape: Tape) -> PluginStore {
+        Host::store(&self.shared.engine, &self.powers, slices, tape)
     }
 
     pub(super) fn entry<'a>(&'a self, slices: &'a Slices, start: Instant, budget: Budget) -> Entry<'a> {
@@ -43,8 +38,8 @@ pub(super) async fn start_instance(
     slices: &Slices,
 ) -> Result<(Exports, InputBuffer), StartError> {
     let budget = Budget {
-        fuel: loaded.limits.lifecycle_fuel,
-        time: loaded.limits.initialization_time,
+        fuel: loaded.limits().lifecycle_fuel,
+        time: loaded.limits().initialization_time,
     };
     let entry = loaded.entry(slices, loaded.shared.services.clock.now(), budget);
     let stopped_in = |phase: Phase| move |stopped: Stopped| StartError::new(phase, StartFailure::Stopped(stopped));
@@ -85,7 +80,7 @@ pub(super) async fn start_instance(
         exports.memory,
         export::PLUGIN_INIT,
         packed,
-        loaded.limits.output_bytes,
+        loaded.limits().output_bytes,
     );
     let answer = answer.map_err(stopped_in(Phase::Init))?;
     match answer.is_error {

@@ -12,6 +12,7 @@ use wasmtime_wasi::I32Exit;
 use super::host::Host;
 use super::memory::OutOfBounds;
 use super::preempt::DeadlinePassed;
+use super::tape::Diverged;
 
 /// Frames of a backtrace that are kept; an overflowing stack has thousands, and the innermost tell most.
 const BACKTRACE_FRAMES: usize = 32;
@@ -58,6 +59,16 @@ pub enum Stopped {
     ResourceExhausted {
         /// What ran out.
         resource: &'static str,
+    },
+    /// A command that is played back does not do what was recorded.
+    #[error("the plugin does not do what was recorded: at entry {at} {expected} was next, and it asked for {actual}")]
+    Diverged {
+        /// Index of the entry in the recording.
+        at: usize,
+        /// What was recorded.
+        expected: String,
+        /// What the plugin asked for.
+        actual: String,
     },
     /// The engine itself failed.
     #[error(transparent)]
@@ -220,12 +231,22 @@ impl Stopped {
                 reason: misused.breach.clone(),
             };
         }
+        if let Some(diverged) = error.downcast_ref::<Diverged>() {
+            return Self::Diverged {
+                at: diverged.at,
+                expected: diverged.expected.clone(),
+                actual: diverged.actual.clone(),
+            };
+        }
         let trap = error.downcast_ref::<Trap>().copied();
         if trap == Some(Trap::OutOfFuel) {
             return Self::FuelExhausted {
                 limit: budget.fuel,
                 consumed: budget.fuel,
             };
+        }
+        if host.limiter.refused_by_host() {
+            return Self::ResourceExhausted { resource: "memory" };
         }
         if let Some(used_bytes) = host.limiter.refused_bytes() {
             return Self::MemoryLimitExceeded {
@@ -274,6 +295,7 @@ impl Coded for Stopped {
             Self::Trapped(_) => Code::GuestTrap,
             Self::AbiViolation { .. } => Code::AbiViolation,
             Self::ResourceExhausted { .. } => Code::ResourceExhausted,
+            Self::Diverged { .. } => Code::InvalidArgument,
             Self::Engine(_) => Code::InternalError,
         }
     }
@@ -286,6 +308,7 @@ impl Coded for Stopped {
             | Self::Trapped(_)
             | Self::AbiViolation { .. }
             | Self::ResourceExhausted { .. } => Blame::Plugin,
+            Self::Diverged { .. } => Blame::Request,
             Self::Engine(_) => Blame::Host,
         }
     }
@@ -322,6 +345,11 @@ impl Coded for Stopped {
                 add("reason", reason.to_string().into());
             }
             Self::ResourceExhausted { resource } => add("resource", (*resource).into()),
+            Self::Diverged { at, expected, actual } => {
+                add("entry", (*at).into());
+                add("expected", expected.as_str().into());
+                add("actual", actual.as_str().into());
+            }
             Self::Engine(_) => {}
         }
         details
@@ -340,6 +368,7 @@ impl Coded for Stopped {
             | Self::Trapped(_)
             | Self::AbiViolation { .. }
             | Self::ResourceExhausted { .. }
+            | Self::Diverged { .. }
             | Self::Engine(_) => Vec::new(),
         }
     }

@@ -1,22 +1,43 @@
-//! WASI preview 1 with nothing given: no arguments, environment, directories or input. Output goes to the log.
+//! WASI preview 1 with nothing given but folders: no arguments, environment or input. Output goes to the log.
+
+mod accounts;
+mod contents;
+mod descriptors;
+mod directories;
+mod files;
+mod measure;
+mod names;
+mod preview1;
+mod quota;
+mod transfer;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
+use palisade_bundle::Permission;
 use tokio::io::AsyncWrite;
 use wasmtime::{Caller, Linker};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_async};
+use wasmtime_wasi::filesystem::WasiFilesystemView as _;
+use wasmtime_wasi::p1::wasi_snapshot_preview1::add_to_linker;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
 
+pub(super) use self::accounts::Accounts;
+pub(super) use self::directories::Directories;
+pub use self::directories::DirectoryError;
+pub(super) use self::files::Wasi;
 use super::host::{Host, PluginLinker};
 use super::log::{LINE_BYTES, SharedLog};
 use super::memory::GuestMemory;
 use super::meter::FUEL_PER_BYTE;
+use super::powers::Powers;
+use super::tape::Tape;
 use super::trap::{AbiBreach, ImportMisused};
+#[cfg(feature = "developer")]
+use crate::limits::Limits;
 use crate::services::{Clock, LogSource};
 
 /// Module name of WASI preview 1.
@@ -24,9 +45,6 @@ pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
 /// Guests see clocks at this resolution: finer ones help to spy on neighbours through caches.
 const CLOCK_RESOLUTION: Duration = Duration::from_millis(1);
-
-/// `errno::perm` of WASI preview 1.
-const NOT_PERMITTED: i32 = 63;
 
 /// `errno::inval` of WASI preview 1.
 const INVALID: i32 = 28;
@@ -40,56 +58,41 @@ const RANDOM_CHUNK_BYTES: usize = 4096;
 /// Price of a random byte beyond that of a byte moved: the kernel's generator takes about a nanosecond for one.
 const FUEL_PER_RANDOM_BYTE: u64 = 8 * FUEL_PER_BYTE;
 
-/// Whether a guest may make links and rename files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Links {
-    Refused,
-}
-
 /// Adds WASI preview 1 to what plugins are linked against.
-pub(super) fn link(linker: &mut PluginLinker, links: Links) -> wasmtime::Result<()> {
-    add_to_linker_async(linker, Host::wasi)?;
+pub(super) fn link(linker: &mut PluginLinker) -> wasmtime::Result<()> {
+    link_any(linker, Host::wasi)?;
     linker.allow_shadowing(true);
     linker.func_wrap(MODULE, "random_get", random_get)?;
-    match links {
-        Links::Refused => refuse_links(linker, Host::count_wasi_call)?,
-    }
     linker.allow_shadowing(false);
     Ok(())
 }
 
-/// Replaces the functions that make links or rename with ones that answer "not permitted", each call counted.
-pub(super) fn refuse_links<T: 'static>(linker: &mut Linker<T>, count: fn(&mut T)) -> wasmtime::Result<()> {
-    let refuse = move |mut caller: Caller<'_, T>| {
-        count(caller.data_mut());
-        NOT_PERMITTED
-    };
-    linker.func_wrap(
-        MODULE,
-        "path_symlink",
-        move |caller: Caller<'_, T>, _: i32, _: i32, _: i32, _: i32, _: i32| refuse(caller),
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "path_rename",
-        move |caller: Caller<'_, T>, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32| refuse(caller),
-    )?;
-    linker.func_wrap(
-        MODULE,
-        "path_link",
-        move |caller: Caller<'_, T>, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32| refuse(caller),
-    )?;
-    Ok(())
+/// Adds WASI preview 1 to a linker of any kind.
+pub(super) fn link_any<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    wasi: impl Fn(&mut T) -> &mut Wasi + Copy + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    add_to_linker(linker, wasi)
 }
 
-/// A context that gives a guest nothing but a log, slow clocks and random numbers.
-pub(super) fn context(log: &SharedLog, clocks: &Clocks) -> WasiP1Ctx {
-    WasiCtxBuilder::new()
+/// A plugin's WASI: its folders, a log, slow clocks and random numbers.
+pub(super) fn of_plugin(log: &SharedLog, clocks: Clocks, powers: &Powers) -> Wasi {
+    let mut context = WasiCtxBuilder::new()
         .stdout(LogStream::new(log, LogSource::Stdout))
         .stderr(LogStream::new(log, LogSource::Stderr))
         .wall_clock(clocks.clone())
-        .monotonic_clock(clocks.clone())
-        .build_p1()
+        .monotonic_clock(clocks)
+        .build_p1();
+    *context.filesystem().ctx = powers.directories.preopened();
+    Wasi::new(context, Arc::clone(&powers.directories), powers.limits.open_files)
+}
+
+/// The WASI of a command module, with whatever `builder` has, and folders.
+#[cfg(feature = "developer")]
+pub(super) fn of_command(builder: &mut WasiCtxBuilder, directories: Directories) -> Wasi {
+    let mut context = builder.build_p1();
+    *context.filesystem().ctx = directories.preopened();
+    Wasi::new(context, Arc::new(directories), Limits::DEFAULT.open_files)
 }
 
 /// Fills guest memory with random bytes from the operating system, each paid for.
@@ -117,6 +120,7 @@ fn random_get(mut caller: Caller<'_, Host>, address: i32, length: i32) -> wasmti
             .min(RANDOM_CHUNK_BYTES);
         let bytes = chunk.get_mut(..length).unwrap_or_default();
         getrandom::fill(bytes).map_err(|error| wasmtime::Error::new(RandomFailed(error)))?;
+        caller.data().tape.random(bytes)?;
         let start = u32::try_from(start).unwrap_or(u32::MAX);
         memory
             .write(&mut caller, start, bytes)
@@ -148,52 +152,73 @@ pub(super) fn memory_of(caller: &mut Caller<'_, Host>) -> wasmtime::Result<Guest
         .ok_or_else(|| wasmtime::format_err!("no exported memory"))
 }
 
-/// The guest's clocks: the host's, starting at zero with the instance, at [`CLOCK_RESOLUTION`].
+/// The guest's clocks: the host's, starting at zero with the instance, at [`CLOCK_RESOLUTION`] unless granted better.
 #[derive(Clone, Debug)]
 pub(super) struct Clocks {
     clock: Arc<dyn Clock>,
+    resolution: Duration,
+    tape: Tape,
     /// Read by the first use, because most commands read no clock.
     start: Arc<std::sync::OnceLock<Instant>>,
 }
 
 impl Clocks {
-    pub(super) fn new(clock: &Arc<dyn Clock>) -> Self {
+    /// The clocks of a plugin.
+    pub(super) fn new(powers: &Powers, tape: &Tape) -> Self {
+        let resolution = match powers.check(&Permission::ClockPrecise) {
+            Ok(()) => Duration::from_nanos(1),
+            Err(_) => CLOCK_RESOLUTION,
+        };
         Self {
-            clock: Arc::clone(clock),
+            clock: Arc::clone(&powers.services.clock),
+            resolution,
+            tape: tape.clone(),
             start: Arc::default(),
         }
+    }
+
+    /// The clocks of a module that nobody admitted.
+    #[cfg(feature = "developer")]
+    pub(super) fn coarse(clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            clock: Arc::clone(clock),
+            resolution: CLOCK_RESOLUTION,
+            tape: Tape::default(),
+            start: Arc::default(),
+        }
+    }
+
+    fn rounded(&self, time: Duration) -> u64 {
+        let time = nanoseconds(time);
+        time - time % nanoseconds(self.resolution).max(1)
     }
 }
 
 impl HostMonotonicClock for Clocks {
     fn resolution(&self) -> u64 {
-        nanoseconds(CLOCK_RESOLUTION)
+        nanoseconds(self.resolution)
     }
 
     fn now(&self) -> u64 {
-        let now = self.clock.now();
-        let start = self.start.get_or_init(|| now);
-        nanoseconds(coarse(now.duration_since(*start)))
+        self.tape.monotonic(|| {
+            let now = self.clock.now();
+            let start = self.start.get_or_init(|| now);
+            self.rounded(now.duration_since(*start))
+        })
     }
 }
 
 impl HostWallClock for Clocks {
     fn resolution(&self) -> Duration {
-        CLOCK_RESOLUTION
+        self.resolution
     }
 
     fn now(&self) -> Duration {
-        coarse(
-            self.clock
-                .wall()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or_default(),
-        )
+        Duration::from_nanos(self.tape.wall(|| {
+            let since = self.clock.wall().duration_since(SystemTime::UNIX_EPOCH);
+            self.rounded(since.unwrap_or_default())
+        }))
     }
-}
-
-fn coarse(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn nanoseconds(time: Duration) -> u64 {

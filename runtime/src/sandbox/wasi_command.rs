@@ -4,19 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade_bundle::{Blame, Code, Coded};
+use palisade_bundle::{Blame, Code, Coded, ModuleError};
 use thiserror::Error;
-use wasmtime::{Linker, Module, Store};
-use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_async};
-use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
+use wasmtime::{Linker, Store};
+use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
 use super::EngineError;
+use super::compile::{CheckedModule, CompileError, Refusal};
 use super::engine::Runtime;
 use super::limiter::Limiter;
-use super::load::CompileError;
 use super::meter::{SLICE, Slices};
 use super::preempt::Preempted;
-use super::wasi;
+use super::wasi::{self, Directories, DirectoryError, Wasi};
 use crate::limits::Limits;
 use crate::services::Clock;
 
@@ -48,7 +47,7 @@ pub struct WasiDirectory {
 
 /// The data of a command's store.
 struct CommandHost {
-    wasi: WasiP1Ctx,
+    wasi: Wasi,
     limiter: Limiter,
 }
 
@@ -62,14 +61,13 @@ impl Runtime {
     /// [`WasiCommandError`]; a status other than 0 is no error.
     pub async fn run_wasi(&self, command: &WasiCommand) -> Result<i32, WasiCommandError> {
         let shared = self.shared();
-        let module = Module::from_binary(&shared.engine, &command.wasm);
-        let module = module.map_err(|error| WasiCommandError::Compile(CompileError::new(error)))?;
+        let module = self.code_of(CheckedModule::check(command.wasm.clone())?).await?;
         let mut linker = Linker::new(&shared.engine);
-        link(&mut linker, command.allow_links).map_err(EngineError)?;
+        wasi::link_any(&mut linker, |host: &mut CommandHost| &mut host.wasi).map_err(EngineError)?;
         let clock = Arc::clone(&shared.services.clock);
         let host = CommandHost {
-            wasi: context(command, &clock)?,
-            limiter: Limiter::new(Limits::DEFAULT.memory_bytes),
+            wasi: wasi_of(command, &clock)?,
+            limiter: Limiter::new(Limits::DEFAULT.memory_bytes, Arc::clone(&shared.memory)),
         };
         let mut store = Store::new(&shared.engine, host);
         store.limiter(|host| &mut host.limiter);
@@ -90,46 +88,38 @@ impl Runtime {
             Ok(Ok(())) => Ok(0),
             Ok(Err(error)) => match error.downcast_ref::<I32Exit>() {
                 Some(I32Exit(status)) => Ok(*status),
-                None => Err(WasiCommandError::Failed(CompileError::new(error))),
+                None => Err(WasiCommandError::Failed(Refusal::new(error))),
             },
         }
     }
 }
 
-fn link(linker: &mut Linker<CommandHost>, allow_links: bool) -> wasmtime::Result<()> {
-    add_to_linker_async(linker, |host: &mut CommandHost| &mut host.wasi)?;
-    if !allow_links {
-        linker.allow_shadowing(true);
-        wasi::refuse_links(linker, |_host| ())?;
-    }
-    Ok(())
-}
-
-fn context(command: &WasiCommand, clock: &Arc<dyn Clock>) -> Result<WasiP1Ctx, WasiCommandError> {
-    let clocks = wasi::Clocks::new(clock);
+fn wasi_of(command: &WasiCommand, clock: &Arc<dyn Clock>) -> Result<Wasi, DirectoryError> {
+    let clocks = wasi::Clocks::coarse(clock);
     let mut builder = WasiCtxBuilder::new();
     builder.inherit_stdio().args(&command.args).envs(&command.env);
     builder.wall_clock(clocks.clone()).monotonic_clock(clocks);
-    for directory in &command.directories {
-        builder
-            .preopened_dir(&directory.host, &directory.guest, FsPerms::ReadWrite)
-            .map_err(|_| WasiCommandError::Directory {
-                guest: directory.guest.clone(),
-            })?;
-    }
-    Ok(builder.build_p1())
+    let folders = command
+        .directories
+        .iter()
+        .map(|directory| (directory.host.as_path(), directory.guest.as_str()));
+    let directories = Directories::uncounted(folders, command.allow_links)?;
+    Ok(wasi::of_command(&mut builder, directories))
 }
 
 /// A command module did not run to its end.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WasiCommandError {
-    /// It is no module, or the compiler refused it.
-    #[error("the module does not compile: {0}")]
-    Compile(CompileError),
+    /// It is no module, or passes a limit.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// It was not made machine code.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     /// It could not be linked, or it trapped.
     #[error("the module failed: {0}")]
-    Failed(CompileError),
+    Failed(Refusal),
     /// Still running or waiting at the deadline.
     #[error("the module was still busy after {} ms", limit.as_millis())]
     DeadlinePassed {
@@ -137,11 +127,8 @@ pub enum WasiCommandError {
         limit: Duration,
     },
     /// A directory could not be opened.
-    #[error("the directory for `{guest}` cannot be opened")]
-    Directory {
-        /// Path the guest would have seen.
-        guest: String,
-    },
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// The engine itself failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -150,19 +137,21 @@ pub enum WasiCommandError {
 impl Coded for WasiCommandError {
     fn code(&self) -> Code {
         match self {
-            Self::Compile(_) => Code::CorruptedData,
+            Self::Module(error) => error.code(),
+            Self::Compile(error) => error.code(),
             Self::Failed(_) => Code::GuestTrap,
             Self::DeadlinePassed { .. } => Code::ExecutionTimeout,
-            Self::Directory { .. } => Code::NotFound,
+            Self::Directory(error) => error.code(),
             Self::Engine(_) => Code::InternalError,
         }
     }
 
     fn blame(&self) -> Blame {
         match self {
-            Self::Compile(_) => Blame::Bundle,
+            Self::Module(error) => error.blame(),
+            Self::Compile(error) => error.blame(),
             Self::Failed(_) | Self::DeadlinePassed { .. } => Blame::Plugin,
-            Self::Directory { .. } => Blame::Missing,
+            Self::Directory(error) => error.blame(),
             Self::Engine(_) => Blame::Host,
         }
     }

@@ -18,12 +18,15 @@ use proc_macro::TokenStream;
 /// | `#[init]` | `&mut self` | `host: &Host`? | nothing, `Result<(), E>` | once, after `Default` |
 /// | `#[cleanup]` | `&self`, `&mut self` | `host: &Host`? | nothing, `Result<(), E>` | once, before the end |
 /// | `#[health]` | `&self`, `&mut self` | `host: &Host`? | any of below | when the host wants to know |
-/// | `#[on_event]` | `&self`, `&mut self` | `host: &Host`?, `event: T`? | any of below | for each event |
+/// | `#[on_event]` | `&self`, `&mut self` | `host: &Host`?, `event: Delivery`? | nothing, `Result<(), E>` | for each event |
 ///
 /// `T` is any type that implements `Deserialize`, or a reference to one, or bytes: `&[u8]`, `Vec<u8>`. A result is
 /// nothing, any type that implements `Serialize`, bytes (`Vec<u8>`, or `&[u8]` of the plugin or the input, which costs no
 /// copy), or a `Result` of these with an error that is `Into<Reject>`. Without `#[init]` the type must implement
 /// `Default`. A command without input takes whatever comes; arguments of no bytes at all count as `null`.
+///
+/// An event comes as a `Delivery`, whose data is any JSON, or as a `Delivery<T>` when all that the plugin receives is of one
+/// type. An event that is no `Delivery<T>` never enters the method.
 ///
 /// The doc comment of a command is its description. `#[command(name = "word-count")]` gives it another name than the
 /// method's; `#[command(idempotent)]` says that doing it twice is the same as doing it once.

@@ -4,7 +4,9 @@
 mod commands;
 #[cfg(feature = "describe")]
 mod descriptions;
+mod header;
 mod hooks;
+mod imports;
 mod macros;
 
 use palisade_sdk::__private::{Answer, Call, Plugin};

@@ -6,9 +6,11 @@ mod answers;
 mod author;
 mod bundles;
 mod calls;
+mod compiling;
 mod debug;
 mod failures;
 mod keys;
+mod powers;
 mod readable;
 mod trust_store;
 
@@ -92,6 +94,8 @@ impl Desk {
         command
             .current_dir(self.folder.path())
             .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env_remove("PALISADE_CACHE_DIR")
             .env_remove("PALISADE_TRUST_STORE")
             .env_remove("CLICOLOR_FORCE")
             .env_remove("COLUMNS")

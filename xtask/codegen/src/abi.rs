@@ -27,9 +27,11 @@ fn exports() -> String {
 
 fn imports() -> String {
     let row = |import: &Import| {
-        let permission = import
-            .permission
-            .map_or_else(|| "none".to_owned(), |name| format!("`{name}`"));
+        let permissions = import.permissions.iter().map(|name| format!("`{name}`"));
+        let permission = match permissions.collect::<Vec<_>>() {
+            none if none.is_empty() => "none".to_owned(),
+            some => some.join(" or "),
+        };
         [
             format!("`{}`", import.name),
             format!("`{:#}`", import.signature),

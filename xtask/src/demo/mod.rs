@@ -14,13 +14,16 @@ use crate::{prepare, repository};
 /// Plays the demo; `keep` leaves its folder in place.
 pub(crate) fn run(keep: bool) -> Result<()> {
     prepare::guest_target()?;
-    let mut stage = Stage::new(prepare::programs()?)?;
+    let mut stage = Stage::new(prepare::program("palisade")?)?;
 
     make_a_key(&mut stage)?;
     build_the_samples(&mut stage)?;
     verify(&mut stage)?;
     count_the_words_of_the_readme(&mut stage)?;
     greet(&mut stage)?;
+    keep_notes_only_with_the_permission_to(&mut stage)?;
+    play_a_command_back(&mut stage)?;
+    stay_in_the_folder(&mut stage)?;
     refuse_a_tampered_copy(&mut stage)?;
     refuse_the_signature_of_a_stranger(&mut stage)?;
     stop_an_endless_loop(&mut stage)?;
@@ -111,6 +114,55 @@ fn greet(stage: &mut Stage) -> Result<()> {
         "demo.pub",
     ];
     stage.palisade(call)?.exits(0)?.says("Ada")?;
+    Ok(())
+}
+
+fn keep_notes_only_with_the_permission_to(stage: &mut Stage) -> Result<()> {
+    stage.step("A plugin with a power: without the grant it does not start, with it the host keeps what it stores.");
+    let call = ["call", "notes.zip", "add", r#"{"text":"milk"}"#, "--trust", "demo.pub"];
+    stage.palisade(call)?.exits(6)?.says("error[PERMISSION_DENIED]")?;
+    let granted = [&call[..], &["--grant", "storage", "--storage", "notes.db"]].concat();
+    stage.palisade(granted.clone())?.exits(0)?.says(r#"{"id":1}"#)?;
+    stage.palisade(granted)?.exits(0)?.says(r#"{"id":2}"#)?;
+    Ok(())
+}
+
+fn play_a_command_back(stage: &mut Stage) -> Result<()> {
+    stage.step("What a command hears from outside, recorded; played back it answers the same for the same fuel.");
+    let call = [
+        "call",
+        "notes.zip",
+        "list",
+        "--trust",
+        "demo.pub",
+        "--grant",
+        "storage",
+        "--json",
+    ];
+    let live = [&call[..], &["--storage", "notes.db", "--record", "heard.json"]].concat();
+    let live = stage.palisade(live)?.exits(0)?.json()?;
+    let played = [&call[..], &["--replay", "heard.json"]].concat();
+    let played = stage.palisade(played)?.exits(0)?.json()?;
+    for member in ["/result", "/receipt/fuel"] {
+        if live.pointer(member).is_none() || live.pointer(member) != played.pointer(member) {
+            bail!("{member} should be the same when it is played back");
+        }
+    }
+    Ok(())
+}
+
+fn stay_in_the_folder(stage: &mut Stage) -> Result<()> {
+    stage.step("A plugin with a folder, which it cannot leave.");
+    stage.write("shared", &[("hello.txt", "hello")])?;
+    let read = |path: &'static str| {
+        let call = ["call", "files.zip", "read", path, "--trust", "demo.pub"];
+        [&call[..], &["--grant", "filesystem:read", "--dir", "shared::/data"]].concat()
+    };
+    stage
+        .palisade(read(r#"{"path":"hello.txt"}"#))?
+        .exits(0)?
+        .says("hello")?;
+    stage.palisade(read(r#"{"path":"../demo.key"}"#))?.exits(8)?;
     Ok(())
 }
 

@@ -66,6 +66,7 @@ impl Stage {
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .env("NO_COLOR", "1");
         let line = process::shown(&command);
         println!("   $ {line}");

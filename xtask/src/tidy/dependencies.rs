@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("palisade-benches", &["palisade", "palisade-abi", "palisade-bundle"]),
     ("palisade-tests", &["palisade", "palisade-abi", "palisade-bundle"]),
     ("xtask", &[]),
-    ("codegen", &["palisade-abi", "palisade-bundle"]),
+    ("codegen", &["palisade", "palisade-abi", "palisade-bundle"]),
 ];
 
 /// Every sample plugin is written as an outsider would: the SDK and nothing else of this workspace.

@@ -102,7 +102,11 @@ fn complete() -> Value {
             "hosts": ["api.weather.example", "*.tiles.example.com"],
             "methods": ["GET", "POST"],
             "ports": [443, 8443],
-            "max_concurrent": 4
+            "max_concurrent": 4,
+            "credentials": [
+                { "name": "forecasts", "header": "x-api-key", "hosts": ["api.weather.example"] },
+                { "name": "tiles", "hosts": ["*.tiles.example.com"] }
+            ]
         },
         "config": { "units": "metric" },
         "config_schema": {

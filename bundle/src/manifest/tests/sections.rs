@@ -63,6 +63,36 @@ fn network() {
             (json!({ "max_concurrent": 0 }), "/max_concurrent"),
         ],
     );
+    let credential = json!({ "name": "key", "hosts": ["a.example"] });
+    row(
+        "network",
+        &[
+            json!({ "credentials": [] }),
+            json!({ "credentials": [credential, { "name": "k2", "header": "x-api-key", "hosts": ["*.b.example"] }] }),
+        ],
+        &[
+            (json!({ "credentials": {} }), "/credentials"),
+            (json!({ "credentials": [{ "hosts": ["a.example"] }] }), "/credentials/0"),
+            (json!({ "credentials": [{ "name": "key" }] }), "/credentials/0"),
+            (
+                json!({ "credentials": [{ "name": "key", "hosts": [] }] }),
+                "/credentials/0/hosts",
+            ),
+            (
+                json!({ "credentials": [{ "name": "my key", "hosts": ["a.example"] }] }),
+                "/credentials/0/name",
+            ),
+            (
+                json!({ "credentials": [{ "name": "key", "header": "host", "hosts": ["a.example"] }] }),
+                "/credentials/0/header",
+            ),
+            (
+                json!({ "credentials": [{ "name": "key", "value": "s3cret", "hosts": ["a.example"] }] }),
+                "/credentials/0/value",
+            ),
+            (json!({ "credentials": [credential, credential] }), "/credentials/1"),
+        ],
+    );
     assert_eq!(
         refused(json!({ "network": { "hosts": ["https://A.example:8080/x"] } })).suggestion(),
         Some("a.example")
@@ -71,6 +101,10 @@ fn network() {
         refused(json!({ "network": { "methods": ["get"] } })).suggestion(),
         Some("GET")
     );
+    let network = accepted(json!({ "network": { "credentials": [credential] } }))
+        .network
+        .unwrap();
+    assert_eq!(network.credentials[0].header.as_str(), "authorization");
 }
 
 #[test]

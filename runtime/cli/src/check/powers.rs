@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use palisade::manifest::AbiVersion;
 use palisade::{Code, Limits, Manifest, ModuleOutline, Permission};
-use palisade_abi::{IMPORT_MODULE, IMPORTS};
+use palisade_abi::{IMPORT_MODULE, IMPORTS, Import, export, import};
 
 use super::Finding;
 use super::module::imports_wasi;
@@ -49,36 +49,72 @@ pub(super) fn limits(manifest: &Manifest) -> Vec<Finding> {
 
 /// Permissions that no import can use, and imports whose permission is not asked for.
 pub(super) fn permissions(manifest: &Manifest, outline: &ModuleOutline) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for request in &manifest.permissions {
-        if !can_use(outline, &request.name) {
-            let message = format!(
-                "it asks for `{}`, and the module imports nothing that could use it",
-                request.name
-            );
-            findings.push(Finding::warning(Code::PermissionDenied, MANIFEST, message).with_help("leave it out"));
-        }
-    }
-    for import in IMPORTS {
-        let Some(needed) = import.permission else { continue };
-        let imported = outline
-            .imports
-            .iter()
-            .any(|used| used.module == IMPORT_MODULE && used.name == import.name);
-        let asked = manifest
-            .permissions
-            .iter()
-            .any(|request| request.name.as_str() == needed);
-        if imported && !asked {
-            let message = format!("the module imports `{}`, which needs `{needed}`", import.name);
-            let found = Finding::warning(Code::PermissionDenied, MANIFEST, message);
-            findings.push(found.with_help(format!("add \"{needed}\" to `permissions`")));
-        }
-    }
-    findings
+    let asked = &manifest.permissions;
+    let unused = asked.iter().filter(|request| !can_use(outline, &request.name));
+    let unused = unused.map(|request| {
+        let message = format!(
+            "it asks for `{}`, and the module has nothing that could use it",
+            request.name
+        );
+        Finding::warning(Code::PermissionDenied, MANIFEST, message).with_help("leave it out")
+    });
+    let has = |name: &str| asked.iter().any(|request| request.name.as_str() == name);
+    let missing = IMPORTS.iter().filter(|import| imports_function(outline, import.name));
+    let missing = missing.filter_map(|import| {
+        let needed = needed_for(import);
+        let is_given = needed.is_empty() || needed.iter().any(|name| has(name));
+        (!is_given).then(|| lacking(&format!("the module imports `{}`", import.name), &needed))
+    });
+    unused.chain(missing).chain(unasked_events(manifest)).collect()
 }
 
-/// Whether anything the module imports can make use of a permission.
+/// What of an import's permissions a manifest has to ask for.
+fn needed_for(import: &Import) -> Vec<&'static str> {
+    let granted: Vec<_> = Permission::granted_to_everyone().collect();
+    let is_granted = |name: &str| granted.iter().any(|permission| permission.as_str() == name);
+    let asked_for = import.permissions.iter().copied().filter(|name| !is_granted(name));
+    asked_for.collect()
+}
+
+/// Sections of the manifest that are in vain without a permission.
+fn unasked_events(manifest: &Manifest) -> Vec<Finding> {
+    let sections = [
+        (
+            "`events.publish` names topics",
+            !manifest.events.publish.is_empty(),
+            "events:publish",
+        ),
+        (
+            "`events.subscribe` names topics",
+            !manifest.events.subscribe.is_empty(),
+            "events:subscribe",
+        ),
+        (
+            "`schedule` names commands",
+            !manifest.schedule.is_empty(),
+            "schedule:run",
+        ),
+    ];
+    let lacks = |needed: &str| {
+        manifest
+            .permissions
+            .iter()
+            .all(|request| request.name.as_str() != needed)
+    };
+    let found = sections
+        .into_iter()
+        .filter(|(_, is_there, needed)| *is_there && lacks(needed));
+    found.map(|(what, _, needed)| lacking(what, &[needed])).collect()
+}
+
+fn lacking(what: &str, needed: &[&str]) -> Finding {
+    let quoted: Vec<_> = needed.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!("{what}, which needs {}", quoted.join(" or "));
+    let first = needed.last().copied().unwrap_or_default();
+    Finding::warning(Code::PermissionDenied, MANIFEST, message).with_help(format!("add \"{first}\" to `permissions`"))
+}
+
+/// Whether anything of the module can make use of a permission.
 fn can_use(outline: &ModuleOutline, permission: &Permission) -> bool {
     if permission.is_granted_to_everyone() {
         return true;
@@ -86,12 +122,17 @@ fn can_use(outline: &ModuleOutline, permission: &Permission) -> bool {
     match permission {
         Permission::ClockPrecise => imports_wasi(outline, "clock_") || imports_wasi(outline, "poll_oneoff"),
         Permission::FilesystemRead | Permission::FilesystemWrite => imports_wasi(outline, "path_"),
-        other => IMPORTS.iter().any(|import| {
-            import.permission == Some(other.as_str())
-                && outline
-                    .imports
-                    .iter()
-                    .any(|used| used.module == IMPORT_MODULE && used.name == import.name)
-        }),
+        Permission::EventsSubscribe | Permission::MessageReceive => outline.export(export::PLUGIN_ON_EVENT).is_some(),
+        // The host itself runs the commands.
+        Permission::ScheduleRun => true,
+        Permission::Custom(_) => imports_function(outline, import::HOST_CALL),
+        other => IMPORTS
+            .iter()
+            .any(|import| import.permissions.contains(&other.as_str()) && imports_function(outline, import.name)),
     }
+}
+
+fn imports_function(outline: &ModuleOutline, name: &str) -> bool {
+    let mut imports = outline.imports.iter();
+    imports.any(|used| used.module == IMPORT_MODULE && used.name == name)
 }

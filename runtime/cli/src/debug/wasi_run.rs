@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use palisade::{LoadError, Runtime, WasiCommand, WasiDirectory, parse_duration};
+use palisade::{LoadError, WasiCommand, WasiDirectory, parse_duration};
 use palisade_signer::input::{Kind, read_file};
-use palisade_signer::{Conclusion, Failure, HostError};
+use palisade_signer::{Conclusion, Failure, HostError, Surroundings};
+
+use crate::compiling;
+
+use crate::folder_option::FolderOption;
 
 /// Nobody waits longer, and a clock that goes further may not exist.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -19,8 +23,8 @@ pub(crate) struct WasiRun {
     env: Vec<(String, String)>,
 
     /// A folder the module may use, and the name it sees
-    #[arg(long, value_name = "HOST::GUEST", value_parser = directory)]
-    dir: Vec<WasiDirectory>,
+    #[arg(long, value_name = "HOST::GUEST")]
+    dir: Vec<FolderOption>,
 
     /// Let the module make links and rename files
     #[arg(long)]
@@ -39,13 +43,13 @@ pub(crate) struct WasiRun {
 }
 
 impl WasiRun {
-    pub(super) fn run(self) -> Result<Conclusion, Failure> {
+    pub(super) fn run(self, surroundings: &Surroundings) -> Result<Conclusion, Failure> {
         let name = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let command = WasiCommand {
             wasm: read_file(&self.file, Kind::new("module", 64 * 1024 * 1024))?,
             args: std::iter::once(name).chain(self.args).collect(),
             env: self.env,
-            directories: self.dir,
+            directories: self.dir.into_iter().map(directory).collect(),
             allow_links: self.allow_links,
             timeout: self.timeout.map(|timeout| timeout.min(LONGEST)),
         };
@@ -53,8 +57,8 @@ impl WasiRun {
             .enable_time()
             .build()
             .map_err(HostError::Threads)?;
-        let status = tokio
-            .block_on(async { Ok::<_, Failure>(Runtime::new().map_err(LoadError::from)?.run_wasi(&command).await?) })?;
+        let runtime = compiling::in_a_worker(surroundings).build().map_err(LoadError::from)?;
+        let status = tokio.block_on(runtime.run_wasi(&command))?;
         Ok(Conclusion::Status(u8::try_from(status).unwrap_or(1)))
     }
 }
@@ -64,10 +68,6 @@ fn variable(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn directory(text: &str) -> Result<WasiDirectory, &'static str> {
-    let (host, guest) = text.split_once("::").ok_or("expected HOST::GUEST")?;
-    Ok(WasiDirectory {
-        host: host.into(),
-        guest: guest.to_owned(),
-    })
+fn directory(FolderOption { host, guest }: FolderOption) -> WasiDirectory {
+    WasiDirectory { host, guest }
 }

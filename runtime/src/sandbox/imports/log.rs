@@ -1,6 +1,7 @@
 //! `log`: granted to everyone, bounded by the log limits.
 
 use palisade_abi::{IMPORT_MODULE, Level, import};
+use palisade_bundle::Permission;
 use wasmtime::Caller;
 
 use super::super::host::{Host, PluginLinker};
@@ -19,8 +20,12 @@ pub(super) fn link(linker: &mut PluginLinker) -> wasmtime::Result<()> {
 
 fn log(mut caller: Caller<'_, Host>, level: i32, address: i32, length: i32) -> wasmtime::Result<()> {
     let host = caller.data_mut();
-    host.calls.count(HostCall::Log);
+    host.calls.count(HostCall::Log, u64::from(length.cast_unsigned()));
     host.meter.owe_host_call();
+    if let Err(refused) = host.powers.check(&Permission::LogWrite) {
+        host.tell_denied(&refused, import::LOG);
+        return Ok(());
+    }
     let level = Level::try_from(level).unwrap_or(Level::Error);
     let memory = memory_of(&mut caller)?;
     let (address, length) = (address.cast_unsigned(), length.cast_unsigned());

@@ -3,10 +3,15 @@
 //! Effective limit = min(host ceiling, operator's setting, manifest's wish). Where the manifest is silent the
 //! operator's setting stands, and where both are silent the default.
 
+mod table;
+
 use std::time::Duration;
 
-use palisade_bundle::manifest::ResourceLimits;
+use palisade_bundle::Manifest;
 use serde::Serialize;
+
+pub use self::table::{LimitRow, Reached};
+use crate::services::MAX_KEYS;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -33,6 +38,25 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Log text a command may write before the rest is dropped and counted.
     pub log_bytes: u64,
+    /// Keys and values in the plugin's storage together.
+    pub storage_bytes: u64,
+    /// Keys in the plugin's storage.
+    pub storage_keys: u64,
+    /// HTTP requests in a minute.
+    pub requests_per_minute: u32,
+    /// Body of one HTTP request.
+    pub request_bytes: u64,
+    /// Body of one HTTP response, as transferred and as decompressed.
+    pub response_bytes: u64,
+    /// Wall clock of one HTTP request, redirects included.
+    #[serde(rename = "request_time_ms", serialize_with = "as_ms")]
+    pub request_time: Duration,
+    /// HTTP requests of one plugin at once.
+    pub requests_in_flight: u32,
+    /// Host calls of one plugin at once, over all its instances.
+    pub host_calls_in_flight: u32,
+    /// Files and folders one instance may hold open.
+    pub open_files: u32,
 }
 
 impl Limits {
@@ -48,6 +72,17 @@ impl Limits {
         args_bytes: MIB,
         output_bytes: 10 * MIB,
         log_bytes: MIB,
+        storage_bytes: 10 * MIB,
+        storage_keys: MAX_KEYS,
+        // A burst of all of them, then one every 600 ms: what an API's free tier bears.
+        requests_per_minute: 100,
+        request_bytes: 10 * MIB,
+        response_bytes: 10 * MIB,
+        request_time: Duration::from_secs(30),
+        requests_in_flight: 10,
+        // A session makes one at a time; this bounds what a pool of instances can have under way.
+        host_calls_in_flight: 16,
+        open_files: 256,
     };
 
     /// What a manifest or an operator can ask for at most unless the embedding host raises it.
@@ -55,13 +90,18 @@ impl Limits {
         // About 0.1 s of a core: long enough to hash 10 MB, short enough not to starve a neighbour.
         fuel: 1_000_000_000,
         args_bytes: 10 * MIB,
+        storage_bytes: 100 * MIB,
+        requests_per_minute: 6_000,
+        requests_in_flight: 100,
+        host_calls_in_flight: 1_000,
         ..Self::DEFAULT
     };
 
-    /// The limits a plugin runs under: `wish` of its manifest, `setting` of the operator, `self` as the ceiling.
+    /// The limits a plugin runs under: the wish of its `manifest`, `setting` of the operator, `self` as the ceiling.
     #[must_use]
-    pub fn effective(&self, setting: &LimitSettings, wish: &ResourceLimits) -> Self {
-        let default = &Self::DEFAULT;
+    pub fn effective(&self, setting: &LimitSettings, manifest: &Manifest) -> Self {
+        let (default, wish) = (&Self::DEFAULT, &manifest.resource_limits);
+        let requests_at_once = manifest.network.as_ref().and_then(|network| network.max_concurrent);
         Self {
             fuel: lowest(self.fuel, setting.fuel, wish.fuel, default.fuel),
             lifecycle_fuel: self.lifecycle_fuel,
@@ -91,6 +131,45 @@ impl Limits {
                 default.output_bytes,
             ),
             log_bytes: self.log_bytes,
+            storage_bytes: lowest(
+                self.storage_bytes,
+                setting.storage_bytes,
+                wish.storage.map(|size| size.as_bytes()),
+                default.storage_bytes,
+            ),
+            storage_keys: self.storage_keys,
+            requests_per_minute: lowest(
+                self.requests_per_minute,
+                setting.requests_per_minute,
+                wish.network.requests_per_minute,
+                default.requests_per_minute,
+            ),
+            request_bytes: lowest(
+                self.request_bytes,
+                None,
+                wish.network.request_size.map(|size| size.as_bytes()),
+                default.request_bytes,
+            ),
+            response_bytes: lowest(
+                self.response_bytes,
+                None,
+                wish.network.response_size.map(|size| size.as_bytes()),
+                default.response_bytes,
+            ),
+            request_time: lowest(self.request_time, None, wish.network.timeout, default.request_time),
+            requests_in_flight: lowest(
+                self.requests_in_flight,
+                setting.requests_in_flight,
+                requests_at_once,
+                default.requests_in_flight,
+            ),
+            host_calls_in_flight: lowest(
+                self.host_calls_in_flight,
+                setting.host_calls_in_flight,
+                None,
+                default.host_calls_in_flight,
+            ),
+            open_files: self.open_files,
         }
     }
 }
@@ -110,6 +189,14 @@ pub struct LimitSettings {
     pub args_bytes: Option<u64>,
     /// Size of the reply to a command.
     pub output_bytes: Option<u64>,
+    /// Keys and values in the plugin's storage together.
+    pub storage_bytes: Option<u64>,
+    /// HTTP requests in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// HTTP requests at once.
+    pub requests_in_flight: Option<u32>,
+    /// Host calls at once, over all instances of the plugin.
+    pub host_calls_in_flight: Option<u32>,
 }
 
 fn lowest<T: Ord>(ceiling: T, setting: Option<T>, wish: Option<T>, default: T) -> T {
@@ -135,11 +222,10 @@ mod tests {
             fuel: setting,
             ..LimitSettings::default()
         };
-        let wish = ResourceLimits {
-            fuel: wish,
-            ..ResourceLimits::default()
-        };
-        assert_eq!(Limits::CEILING.effective(&setting, &wish).fuel, expected);
+        let text = br#"{"id": "a.b", "name": "A", "version": "1.0.0", "author": "B"}"#;
+        let mut manifest = Manifest::parse(text).unwrap();
+        manifest.resource_limits.fuel = wish;
+        assert_eq!(Limits::CEILING.effective(&setting, &manifest).fuel, expected);
     }
 
     #[test]

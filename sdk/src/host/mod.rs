@@ -1,16 +1,31 @@
-//! What a plugin may ask of its host: [`Host`].
+//! What a plugin may ask of its host: [`Host`], a value a command is handed, with one file a capability.
 
-use std::cell::RefCell;
+mod error;
+mod http;
+mod others;
+mod state;
+mod storage;
+
 use std::fmt::Display;
 
 use palisade_abi::{InitInput, InitLimits, Level};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::ffi;
+use crate::calls::{Calls, HostCalls};
 use crate::json;
 use crate::reject::Reject;
 
+pub use error::HostError;
+pub use http::{Http, HttpRequest, HttpResponse};
+pub use others::HostFunction;
+pub use palisade_abi::{KeyPage, SystemInfo};
+pub use state::State;
+pub use storage::{Keys, Storage};
+
 /// The host, as a value a command is handed.
+///
+/// What needs a permission answers with `PERMISSION_DENIED` without it; the manifest asks for permissions, the operator
+/// grants them. Each host call costs fuel: a base, and something for every byte.
 ///
 /// # Examples
 ///
@@ -31,65 +46,18 @@ use crate::reject::Reject;
 /// ```
 #[derive(Debug)]
 pub struct Host {
-    plugin_id: String,
-    version: String,
+    pub(crate) plugin_id: String,
+    pub(crate) version: String,
     /// JSON text, so that plugins hold one JSON reader and a misfit is found by its position.
-    config: Vec<u8>,
-    permissions: Vec<String>,
-    limits: InitLimits,
-    log: Log,
-}
-
-/// Where log lines go.
-#[derive(Debug)]
-enum Log {
-    Host,
-    Recorded(RefCell<Vec<LogLine>>),
-}
-
-/// A line that a test finds in [`Host::logged`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// How much it matters.
-    pub level: Level,
-    /// The text.
-    pub message: String,
+    pub(crate) config: Vec<u8>,
+    pub(crate) permissions: Vec<String>,
+    pub(crate) limits: InitLimits,
+    /// Who answers.
+    pub(crate) calls: Calls,
 }
 
 impl Host {
-    /// A host for tests: keeps what is logged, has the configuration `{}`, the id `test.plugin` and no permissions.
-    #[must_use]
-    pub fn fake() -> Self {
-        Self {
-            plugin_id: "test.plugin".into(),
-            version: "0.0.0".into(),
-            config: b"{}".to_vec(),
-            permissions: Vec::new(),
-            limits: InitLimits::default(),
-            log: Log::Recorded(RefCell::default()),
-        }
-    }
-
-    /// A fake host with this configuration.
-    ///
-    /// # Panics
-    ///
-    /// When `config` is no JSON, such as a map with keys that are not text: a mistake in the test.
-    #[must_use]
-    #[expect(clippy::expect_used, reason = "only tests call it, and a test wants to hear of it")]
-    pub fn with_config(mut self, config: impl Serialize) -> Self {
-        self.config = serde_json::to_vec(&config).expect("the configuration of a fake host is JSON");
-        self
-    }
-
-    /// A fake host that granted these permissions.
-    #[must_use]
-    pub fn with_permissions<'a>(mut self, permissions: impl IntoIterator<Item = &'a str>) -> Self {
-        self.permissions = permissions.into_iter().map(str::to_owned).collect();
-        self
-    }
-
-    /// The real host, as `plugin_init` introduces it.
+    /// The host, as `plugin_init` introduces it.
     pub(crate) fn introduced(init: InitInput) -> Self {
         let config = if init.config.is_null() {
             b"{}".to_vec()
@@ -102,8 +70,41 @@ impl Host {
             config,
             permissions: init.permissions,
             limits: init.limits,
-            log: Log::Host,
+            calls: Calls::default(),
         }
+    }
+
+    /// The plugin's state record: one JSON value that outlives the instance.
+    #[must_use]
+    pub fn state(&self) -> State<'_> {
+        State { calls: &self.calls }
+    }
+
+    /// The plugin's keys and values. Needs `storage:read`, `storage:write`, `storage:delete`.
+    #[must_use]
+    pub fn storage(&self) -> Storage<'_> {
+        Storage { calls: &self.calls }
+    }
+
+    /// HTTP requests to the hosts that the manifest names. Needs `network:https` or `network:http`.
+    #[must_use]
+    pub fn http(&self) -> Http<'_> {
+        Http { calls: &self.calls }
+    }
+
+    /// The files of the plugin's own bundle.
+    #[must_use]
+    pub fn assets(&self) -> Assets<'_> {
+        Assets { calls: &self.calls }
+    }
+
+    /// What the host is and what it runs on. Needs `system:info`.
+    ///
+    /// # Errors
+    ///
+    /// `PERMISSION_DENIED`, and what else the host answers.
+    pub fn system(&self) -> Result<SystemInfo, HostError> {
+        self.calls.system_info()?.json("system")
     }
 
     /// The configuration in force: the manifest's, with what the operator changed.
@@ -141,7 +142,7 @@ impl Host {
 
     /// Writes a line into the plugin's log. The host keeps 8 KiB of a line and 100 lines a second.
     pub fn log(&self, level: Level, message: impl Display) {
-        self.log_text(level, message.to_string());
+        self.calls.log(level, &message.to_string());
     }
 
     /// Logs a step, for the author.
@@ -168,20 +169,33 @@ impl Host {
     pub fn error(&self, message: impl Display) {
         self.log(Level::Error, message);
     }
+}
 
-    /// What was logged so far; always empty on a real host.
-    #[must_use]
-    pub fn logged(&self) -> Vec<LogLine> {
-        match &self.log {
-            Log::Host => Vec::new(),
-            Log::Recorded(lines) => lines.borrow().clone(),
-        }
-    }
+/// Files that came in the plugin's bundle, read only; made by [`Host::assets`].
+///
+/// # Examples
+///
+/// ```
+/// use palisade_sdk::Host;
+///
+/// let host = Host::fake().with_asset("words/de.txt", "Moin");
+///
+/// assert_eq!(host.assets().get("words/de.txt")?, Some(b"Moin".to_vec()));
+/// assert_eq!(host.assets().get("words/nl.txt")?, None);
+/// # Ok::<(), palisade_sdk::HostError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Assets<'host> {
+    calls: &'host Calls,
+}
 
-    fn log_text(&self, level: Level, message: String) {
-        match &self.log {
-            Log::Host => ffi::log(level, &message),
-            Log::Recorded(lines) => lines.borrow_mut().push(LogLine { level, message }),
-        }
+impl Assets<'_> {
+    /// The file at this path of the bundle, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// What the host answers.
+    pub fn get(&self, path: &str) -> Result<Option<Vec<u8>>, HostError> {
+        Ok(self.calls.asset_get(path)?.if_yes())
     }
 }

@@ -1,0 +1,210 @@
+//! What a host tells about its plugins: [`Event`] and [`EventSink`].
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use palisade_bundle::Permission;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// Something that happened to a plugin, or that a plugin did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// Counts the events of one plugin id on this host, from 1; no number is used twice, so a gap shows a loss.
+    pub seq: u64,
+    /// Which plugin.
+    #[serde(serialize_with = "as_text")]
+    pub plugin_id: Arc<str>,
+    /// Which version of it.
+    #[serde(serialize_with = "as_text")]
+    pub version: Arc<str>,
+    /// When, by the host's clock.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub timestamp: SystemTime,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all_fields = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The plugin made a host call that it has no permission for. Once per permission and command.
+    #[serde(rename = "plugin:permission:denied")]
+    PermissionDenied {
+        /// What it lacks.
+        permission: Permission,
+        /// What it called.
+        call: &'static str,
+    },
+    /// The plugin tried something no plugin may do.
+    #[serde(rename = "plugin:security:violation")]
+    SecurityViolation {
+        /// In one word, such as `reentrant_call`.
+        kind: &'static str,
+    },
+    /// Four fifths of a limit are used; once per crossing.
+    #[serde(rename = "plugin:resource:threshold")]
+    ResourceThreshold {
+        /// Which limit: `fuel`, `memory` or `storage`.
+        resource: &'static str,
+        /// What is used.
+        used: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A limit was reached. Once per limit and command.
+    #[serde(rename = "plugin:resource:exceeded")]
+    ResourceExceeded {
+        /// Which limit: `fuel`, `memory`, `time`, `storage`, `rate` or `in_flight`.
+        resource: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// What another plugin published or sent could not be delivered to this one.
+    #[serde(rename = "plugin:warning")]
+    Undelivered {
+        /// Who published or sent it.
+        #[serde(serialize_with = "as_text")]
+        from: Arc<str>,
+        /// The topic, unless it was a message.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        topic: Option<String>,
+        /// Why, the stable word of the failure.
+        code: &'static str,
+        /// Why, for a person.
+        message: String,
+    },
+    /// Something the plugin itself told. Always under its own name, so that a plugin cannot forge a host's event.
+    #[serde(rename = "plugin:custom")]
+    Custom {
+        /// The plugin's own word for it.
+        topic: String,
+        /// The plugin's own data.
+        data: Json,
+    },
+}
+
+/// JSON as its text: what a plugin sent is kept in the memory it takes as text, and not parsed by the host.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Json(pub Box<RawValue>);
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+fn as_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+fn as_rfc3339<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let timestamp = palisade_bundle::Timestamp::try_from(*time).map_err(serde::ser::Error::custom)?;
+    serializer.collect_str(&timestamp)
+}
+
+/// A place for events. Called on the plugin's own task, so it must not block for long.
+pub trait EventSink: fmt::Debug + Send + Sync {
+    /// Takes one event.
+    fn emit(&self, event: Event);
+}
+
+/// Events that nobody reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DiscardEvents;
+
+impl EventSink for DiscardEvents {
+    fn emit(&self, _event: Event) {}
+}
+
+/// The last events, kept in memory. Bounded: when it is full, the oldest are dropped and counted.
+#[derive(Debug)]
+pub struct MemoryEvents {
+    kept: Mutex<Kept>,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    events: std::collections::VecDeque<Event>,
+    dropped: u64,
+}
+
+impl MemoryEvents {
+    /// Keeps at most `capacity` events.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            kept: Mutex::default(),
+            capacity,
+        }
+    }
+
+    /// The events since the last call, oldest first.
+    pub fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.kept().events).into()
+    }
+
+    /// How many events were dropped so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.kept().dropped
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventSink for MemoryEvents {
+    fn emit(&self, event: Event) {
+        let mut kept = self.kept();
+        if kept.events.len() >= self.capacity {
+            kept.events.pop_front();
+            kept.dropped = kept.dropped.saturating_add(1);
+        }
+        kept.events.push_back(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(seq: u64) -> Event {
+        Event {
+            seq,
+            plugin_id: Arc::from("com.acme.greeter"),
+            version: Arc::from("1.2.0"),
+            timestamp: SystemTime::UNIX_EPOCH,
+            kind: EventKind::PermissionDenied {
+                permission: Permission::StorageRead,
+                call: "storage_get",
+            },
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_flat_object() {
+        assert_eq!(
+            serde_json::to_string(&event(3)).unwrap(),
+            r#"{"seq":3,"plugin_id":"com.acme.greeter","version":"1.2.0","timestamp":"1970-01-01T00:00:00Z","event":"plugin:permission:denied","permission":"storage:read","call":"storage_get"}"#
+        );
+    }
+
+    #[test]
+    fn the_oldest_are_dropped_and_counted() {
+        let sink = MemoryEvents::new(2);
+        for seq in 1..=3 {
+            sink.emit(event(seq));
+        }
+        assert_eq!(sink.dropped(), 1);
+        assert_eq!(sink.take().iter().map(|event| event.seq).collect::<Vec<_>>(), [2, 3]);
+    }
+}

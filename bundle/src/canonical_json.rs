@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::text::printable;
 
 /// The largest integer that every JSON reader keeps exact (RFC 8259, section 6).
-pub(crate) const MAX_INTEGER: u64 = (1 << 53) - 1;
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Deep enough for every document of ours (a trust document needs 6), far from any stack.
 const MAX_DEPTH: u32 = 16;
@@ -70,7 +70,11 @@ pub(crate) fn excerpt(text: &str) -> String {
 }
 
 /// Reads `bytes` into `T`, which should refuse unknown members.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], limit_bytes: usize) -> Result<T, JsonError> {
+///
+/// # Errors
+///
+/// [`JsonError::TooLarge`], [`JsonError::Malformed`].
+pub fn parse<T: DeserializeOwned>(bytes: &[u8], limit_bytes: usize) -> Result<T, JsonError> {
     Ok(serde_json::from_value(parse_value(bytes, limit_bytes)?)?)
 }
 
@@ -89,7 +93,11 @@ pub(crate) fn parse_value(bytes: &[u8], limit_bytes: usize) -> Result<Value, Jso
 }
 
 /// The one spelling of `document`.
-pub(crate) fn to_bytes(document: &impl Serialize) -> Result<Vec<u8>, JsonError> {
+///
+/// # Errors
+///
+/// [`JsonError::Number`] for what is no integer between 0 and 2^53−1; [`JsonError::Malformed`] for what is no JSON.
+pub fn to_bytes(document: &impl Serialize) -> Result<Vec<u8>, JsonError> {
     let mut text = String::new();
     write_value(&serde_json::to_value(document)?, &mut text)?;
     Ok(text.into_bytes())

@@ -21,7 +21,7 @@
 //! Packing, signing and private keys are behind the feature `sign`.
 
 mod bundle;
-mod canonical_json;
+pub mod canonical_json;
 pub mod container;
 mod contents;
 mod digest;

@@ -48,8 +48,10 @@
 //! Every bound a plugin runs under is in [`Limits`], every reason a call can fail in [`CallError`], and every error
 //! answers [`code()`](Coded::code) with the stable word that `docs/errors.md` lists.
 
+mod audit;
 mod bus;
 mod classic;
+mod database;
 mod directories;
 mod event;
 mod limits;
@@ -62,6 +64,11 @@ mod services;
 pub use palisade_abi::{Delivery, DeliveryKind, GuestError, Level};
 pub use palisade_bundle::*;
 
+pub use crate::audit::{
+    AuditAction, AuditBreak, AuditCheckpoint, AuditEntry, AuditError, AuditEvents, AuditFilter, AuditLog,
+    AuditOpenError, AuditOutcome, AuditPage, AuditReadError, AuditReader, AuditRecord, AuditVerified, CheckpointKey,
+    MAX_AUDIT_ENTRY_BYTES, MAX_AUDIT_PAGE, UnknownAuditWord, verify_export,
+};
 pub use crate::bus::LocalBus;
 pub use crate::classic::{PluginCleanupError, PluginExecutionError, PluginLoadError};
 pub use crate::directories::{DirectoryAccess, DirectoryMapping, DirectoryQuota, MAX_DIRECTORIES, MappingError};

@@ -97,7 +97,7 @@ fn write_plugin(folder: &Path, names: &[&str]) {
 }
 
 #[track_caller]
-fn accepted(output: &Output) -> String {
+pub(super) fn accepted(output: &Output) -> String {
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -108,7 +108,7 @@ fn accepted(output: &Output) -> String {
 }
 
 #[track_caller]
-fn refused(output: &Output) {
+pub(super) fn refused(output: &Output) {
     assert!(
         !output.status.success(),
         "was accepted: {}",
@@ -118,7 +118,7 @@ fn refused(output: &Output) {
 
 /// A tool of the system; `probe` are arguments with which it ends well when all it needs is there.
 #[track_caller]
-fn tool(name: &str, probe: &[&str]) -> Option<impl Fn() -> Command> {
+pub(super) fn tool(name: &str, probe: &[&str]) -> Option<impl Fn() -> Command> {
     let works = Command::new(name)
         .args(probe)
         .stdin(Stdio::null())

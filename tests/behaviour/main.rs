@@ -8,6 +8,7 @@
 )]
 
 mod abi;
+mod audit;
 mod cli;
 mod compile;
 mod compiled_cache;

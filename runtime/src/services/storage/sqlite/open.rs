@@ -1,32 +1,21 @@
 //! Opening the file: whose it is, how it is written, and what tables it has.
 
 use std::error::Error;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use palisade_bundle::{Blame, Code, Coded};
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
+
+use crate::database::{connect, create_private, is_damage, log_ahead};
 
 /// Marks the file as a storage of Palisade: "PALS" in ASCII (SQLite, `PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x5041_4C53;
 
 /// Goes up by one with each change of [`TABLES`].
 const SCHEMA_VERSION: i32 = 1;
-
-/// How long another process may keep the file locked. Its commits take milliseconds; what takes longer hangs.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often, and after which pause, a new file is asked for its log: for as long as [`BUSY_TIMEOUT`] altogether.
-const LOG_ATTEMPTS: u32 = 500;
-const LOG_PAUSE: Duration = Duration::from_millis(10);
-
-/// Enough for every statement of `changes.rs` and `queries.rs`, with some to spare.
-const STATEMENT_CACHE: usize = 32;
 
 /// To how many bytes the log is cut once its content is in the database: 16 MiB hold one full import, which is what
 /// makes it grow.
@@ -146,77 +135,14 @@ pub(super) fn connections(path: &Path) -> Result<Connections, StorageOpenError> 
     let transaction = writer.transaction().map_err(in_database)?;
     let content = Content::of(&transaction).map_err(in_database)?.check(&path)?;
     drop(transaction);
-    log_ahead(&writer).map_err(in_database)?;
+    log_ahead(&writer, LOG_BYTES).map_err(in_database)?;
     if content == Content::Empty {
         create_tables(&mut writer, &path)?;
     }
     let reader = connect(&path).map_err(in_database)?;
-    log_ahead(&reader).map_err(in_database)?;
+    log_ahead(&reader, LOG_BYTES).map_err(in_database)?;
     reader.pragma_update(None, "query_only", true).map_err(in_database)?;
     Ok(Connections { writer, reader })
-}
-
-/// Creates an empty file for this user alone; SQLite gives its other files the same mode.
-///
-/// A file that is there is not even opened: closing it again would release the locks that this process holds on it
-/// through other connections (sqlite.org, "How To Corrupt An SQLite Database File", 2.2).
-fn create_private(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        created => created.map(drop),
-    }
-}
-
-/// A connection that trusts the file as little as it can. Changes nothing in it.
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // Without URIs, so that no part of the path is an option; without a mutex, because one thread has it.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(path, flags)?;
-    database.busy_timeout(BUSY_TIMEOUT)?;
-    database.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-    database.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    database.pragma_update(None, "trusted_schema", false)?;
-    database.pragma_update(None, "cell_size_check", true)?;
-    // Values of plugins do not leave the file.
-    database.pragma_update(None, "temp_store", "MEMORY")?;
-    Ok(database)
-}
-
-/// Has every commit written to a log, and the disk asked whether it arrived.
-fn log_ahead(database: &Connection) -> rusqlite::Result<()> {
-    let mut mode = set_log(database);
-    for _ in 0..LOG_ATTEMPTS {
-        if !mode.as_ref().is_err_and(is_busy) {
-            break;
-        }
-        thread::sleep(LOG_PAUSE);
-        mode = set_log(database);
-    }
-    database.busy_timeout(BUSY_TIMEOUT)?;
-    let mode = mode?;
-    if mode != "wal" {
-        return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
-            Some("the file system cannot share a log between connections".to_owned()),
-        ));
-    }
-    database.pragma_update(None, "synchronous", "FULL")?;
-    database.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))
-}
-
-/// Fails at once if it has to wait: nothing makes SQLite wait for others that open a new file at the same time, so
-/// waiting is the caller's part, and not twice.
-fn set_log(database: &Connection) -> rusqlite::Result<String> {
-    database.busy_timeout(Duration::ZERO)?;
-    database.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// What a file turned out to hold.
@@ -270,14 +196,15 @@ fn create_tables(database: &mut Connection, path: &Path) -> Result<(), StorageOp
 
 fn from_database(path: &Path, error: rusqlite::Error) -> StorageOpenError {
     let path = path.to_owned();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StorageOpenError::Damaged {
+    if is_damage(&error) {
+        StorageOpenError::Damaged {
             path,
             reason: Box::new(error),
-        },
-        _ => StorageOpenError::Database {
+        }
+    } else {
+        StorageOpenError::Database {
             path,
             reason: Box::new(error),
-        },
+        }
     }
 }

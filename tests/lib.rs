@@ -164,6 +164,16 @@ impl Guest {
 /// When the manifest is not valid.
 #[must_use]
 pub fn signed(members: &Value, wasm: &[u8]) -> Vec<u8> {
+    release(members, wasm, 1)
+}
+
+/// [`signed`], as the release with this sequence number.
+///
+/// # Panics
+///
+/// When the manifest is not valid.
+#[must_use]
+pub fn release(members: &Value, wasm: &[u8], sequence: u64) -> Vec<u8> {
     let mut manifest = json!({"id": "test.guest", "name": "Guest", "version": "1.0.0", "author": "tests"});
     let (Some(manifest_members), Some(members)) = (manifest.as_object_mut(), members.as_object()) else {
         panic!("the members of a manifest are an object");
@@ -177,7 +187,7 @@ pub fn signed(members: &Value, wasm: &[u8]) -> Vec<u8> {
     let options = SignOptions {
         created: Timestamp::from_unix_seconds(NOW_SECONDS).expect("is a time"),
         not_after: None,
-        sequence: 1,
+        sequence,
         append: false,
     };
     sign(&unsigned, &key(), &options).expect("signs")

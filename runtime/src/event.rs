@@ -1,17 +1,25 @@
 //! What a host tells about its plugins: [`Event`] and [`EventSink`].
 
+mod kind;
+mod ring;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use palisade_bundle::Permission;
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+pub use self::kind::{EventKind, Failing};
+pub(crate) use self::ring::EventRing;
+pub use self::ring::{EventId, Replay, Subscription};
 
 /// Something that happened to a plugin, or that a plugin did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
+    /// Which event of the host this is; no two have the same.
+    pub event_id: EventId,
     /// Counts the events of one plugin id on this host, from 1; no number is used twice, so a gap shows a loss.
     pub seq: u64,
     /// Which plugin.
@@ -23,70 +31,16 @@ pub struct Event {
     /// When, by the host's clock.
     #[serde(serialize_with = "as_rfc3339")]
     pub timestamp: SystemTime,
+    /// What an operator asked for, unless the plugin did it of itself.
+    #[serde(serialize_with = "as_optional_text")]
+    pub operation_id: Option<Arc<str>>,
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all_fields = "snake_case")]
-#[non_exhaustive]
-pub enum EventKind {
-    /// The plugin made a host call that it has no permission for. Once per permission and command.
-    #[serde(rename = "plugin:permission:denied")]
-    PermissionDenied {
-        /// What it lacks.
-        permission: Permission,
-        /// What it called.
-        call: &'static str,
-    },
-    /// The plugin tried something no plugin may do.
-    #[serde(rename = "plugin:security:violation")]
-    SecurityViolation {
-        /// In one word, such as `reentrant_call`.
-        kind: &'static str,
-    },
-    /// Four fifths of a limit are used; once per crossing.
-    #[serde(rename = "plugin:resource:threshold")]
-    ResourceThreshold {
-        /// Which limit: `fuel`, `memory` or `storage`.
-        resource: &'static str,
-        /// What is used.
-        used: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// A limit was reached. Once per limit and command.
-    #[serde(rename = "plugin:resource:exceeded")]
-    ResourceExceeded {
-        /// Which limit: `fuel`, `memory`, `time`, `storage`, `rate` or `in_flight`.
-        resource: &'static str,
-        /// The limit.
-        limit: u64,
-    },
-    /// What another plugin published or sent could not be delivered to this one.
-    #[serde(rename = "plugin:warning")]
-    Undelivered {
-        /// Who published or sent it.
-        #[serde(serialize_with = "as_text")]
-        from: Arc<str>,
-        /// The topic, unless it was a message.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        topic: Option<String>,
-        /// Why, the stable word of the failure.
-        code: &'static str,
-        /// Why, for a person.
-        message: String,
-    },
-    /// Something the plugin itself told. Always under its own name, so that a plugin cannot forge a host's event.
-    #[serde(rename = "plugin:custom")]
-    Custom {
-        /// The plugin's own word for it.
-        topic: String,
-        /// The plugin's own data.
-        data: Json,
-    },
+fn as_optional_text<S: serde::Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(serializer)
 }
 
 /// JSON as its text: what a plugin sent is kept in the memory it takes as text, and not parsed by the host.
@@ -175,14 +129,18 @@ impl EventSink for MemoryEvents {
 
 #[cfg(test)]
 mod tests {
+    use palisade_bundle::Permission;
+
     use super::*;
 
     fn event(seq: u64) -> Event {
         Event {
+            event_id: EventId::default(),
             seq,
             plugin_id: Arc::from("com.acme.greeter"),
             version: Arc::from("1.2.0"),
             timestamp: SystemTime::UNIX_EPOCH,
+            operation_id: None,
             kind: EventKind::PermissionDenied {
                 permission: Permission::StorageRead,
                 call: "storage_get",
@@ -194,7 +152,7 @@ mod tests {
     fn an_event_is_one_flat_object() {
         assert_eq!(
             serde_json::to_string(&event(3)).unwrap(),
-            r#"{"seq":3,"plugin_id":"com.acme.greeter","version":"1.2.0","timestamp":"1970-01-01T00:00:00Z","event":"plugin:permission:denied","permission":"storage:read","call":"storage_get"}"#
+            r#"{"event_id":"0000000000000000-0","seq":3,"plugin_id":"com.acme.greeter","version":"1.2.0","timestamp":"1970-01-01T00:00:00Z","operation_id":null,"event":"plugin:permission:denied","permission":"storage:read","call":"storage_get"}"#
         );
     }
 

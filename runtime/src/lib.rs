@@ -54,7 +54,9 @@ mod classic;
 mod database;
 mod directories;
 mod event;
+mod lifecycle;
 mod limits;
+mod native;
 mod output;
 mod policy;
 mod receipt;
@@ -72,8 +74,12 @@ pub use crate::audit::{
 pub use crate::bus::LocalBus;
 pub use crate::classic::{PluginCleanupError, PluginExecutionError, PluginLoadError};
 pub use crate::directories::{DirectoryAccess, DirectoryMapping, DirectoryQuota, MAX_DIRECTORIES, MappingError};
-pub use crate::event::{DiscardEvents, Event, EventKind, EventSink, Json, MemoryEvents};
+pub use crate::event::{
+    DiscardEvents, Event, EventId, EventKind, EventSink, Failing, Json, MemoryEvents, Replay, Subscription,
+};
+pub use crate::lifecycle::*;
 pub use crate::limits::{LimitRow, LimitSettings, Limits, Reached};
+pub use crate::native::*;
 pub use crate::output::{Output, OutputError};
 pub use crate::policy::{AdmittedBundle, Grant, Policy, PolicyError};
 pub use crate::receipt::{HostCalls, Receipt};

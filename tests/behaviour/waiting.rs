@@ -40,7 +40,8 @@ fn ten_thousand_guests_wait_without_a_thread_each() {
         server.expect(&GUESTS.to_string());
         let per_guest = resident_bytes().saturating_sub(memory) / (GUESTS as u64 - 100);
         println!("{per_guest} bytes of memory a waiting guest");
-        assert_eq!(self::threads(), threads);
+        // One that was idle may have ended meanwhile.
+        assert!(self::threads() <= threads);
         assert!(per_guest < 256 * 1024, "{per_guest}");
         server.answer();
         for call in calls {

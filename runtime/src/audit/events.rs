@@ -73,6 +73,27 @@ fn entry_of(event: &Event) -> Option<AuditEntry> {
             Some(("limit", number(*limit))),
         ),
         EventKind::ResourceThreshold { .. } | EventKind::Undelivered { .. } | EventKind::Custom { .. } => return None,
+        // What is done to a plugin is recorded by whoever does it, before it takes effect.
+        EventKind::Installing
+        | EventKind::Installed
+        | EventKind::Enabling
+        | EventKind::Enabled
+        | EventKind::Disabling
+        | EventKind::Disabled
+        | EventKind::Uninstalling
+        | EventKind::Uninstalled
+        | EventKind::Reloading
+        | EventKind::Reloaded { .. }
+        | EventKind::Rollback { .. }
+        | EventKind::Draining { .. }
+        | EventKind::Drained { .. }
+        | EventKind::ConfigUpdated { .. }
+        | EventKind::StateChanged { .. }
+        | EventKind::Error { .. }
+        | EventKind::Warning { .. }
+        | EventKind::Executed { .. }
+        | EventKind::Quarantined { .. }
+        | EventKind::PermissionChanged { .. } => return None,
     };
     let members = [
         ("event", Value::from(word)),

@@ -17,8 +17,9 @@ use super::shares::{AllShares, MemoryBudget};
 use super::tape::Tape;
 use super::threads::Threads;
 use super::{imports, wasi};
+use crate::event::{Event, EventId, EventKind, EventRing};
 use crate::limits::Limits;
-use crate::services::HostServices;
+use crate::services::{HostServices, Namespace};
 
 /// Stack of WebAssembly frames (sandbox.md, "Limits"); deeper recursion is `GUEST_TRAP stack_overflow`.
 const WASM_STACK_BYTES: usize = 512 * 1024;
@@ -55,6 +56,8 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) linker: PluginLinker,
     pub(super) services: HostServices,
+    /// What `services.events` goes through.
+    pub(super) events: Arc<EventRing>,
     pub(super) ceiling: Limits,
     /// What `linker` holds, for checking a module's imports before it is compiled.
     pub(super) offer: Offer,
@@ -100,6 +103,29 @@ impl Runtime {
     #[must_use]
     pub fn ceiling(&self) -> &Limits {
         &self.shared.ceiling
+    }
+
+    /// What the host lends to plugins.
+    pub(crate) fn services(&self) -> &HostServices {
+        &self.shared.services
+    }
+
+    /// The last events of all plugins.
+    pub(crate) fn events(&self) -> &Arc<EventRing> {
+        &self.shared.events
+    }
+
+    /// Tells what the host does to a plugin, counted with what the plugin itself does.
+    pub(crate) fn tell(&self, of: &Namespace, version: &Arc<str>, operation_id: &Arc<str>, kind: EventKind) {
+        self.shared.services.events.emit(Event {
+            event_id: EventId::default(),
+            seq: self.shared.shares.of(of).next_event(),
+            plugin_id: Arc::clone(&of.plugin_id),
+            version: Arc::clone(version),
+            timestamp: self.shared.services.clock.wall(),
+            operation_id: Some(Arc::clone(operation_id)),
+            kind,
+        });
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -192,13 +218,20 @@ impl RuntimeBuilder {
         wasi::link(&mut linker).map_err(EngineError)?;
         imports::link(&mut linker).map_err(EngineError)?;
         let memory = Arc::new(MemoryBudget::new(self.memory_bytes));
-        let offer = offer(&engine, &linker, &self.services, &memory);
+        let events =
+            Arc::new(EventRing::new(Arc::clone(&self.services.events)).map_err(|error| EngineError(error.into()))?);
+        let services = HostServices {
+            events: Arc::<EventRing>::clone(&events),
+            ..self.services
+        };
+        let offer = offer(&engine, &linker, &services, &memory);
         Ok(Runtime {
             shared: Arc::new(Shared {
                 offer,
                 engine,
                 linker,
-                services: self.services,
+                services,
+                events,
                 ceiling: self.ceiling,
                 shares: AllShares::default(),
                 memory,

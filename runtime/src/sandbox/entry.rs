@@ -26,6 +26,7 @@ pub(super) struct Exports {
     pub(super) cleanup: TypedFunc<(), i64>,
     pub(super) initialize: Option<TypedFunc<(), ()>>,
     pub(super) on_event: Option<TypedFunc<(i32, i32), i64>>,
+    pub(super) health: Option<TypedFunc<(), i64>>,
 }
 
 /// The buffer the guest gave for input, valid until it is asked for another.
@@ -142,7 +143,8 @@ impl Exports {
         let command = function(&at.command)?;
         let cleanup = function(&at.cleanup)?;
         let initialize = at.initialize.as_ref().map(&mut function).transpose()?;
-        let on_event = at.on_event.as_ref().map(function).transpose()?;
+        let on_event = at.on_event.as_ref().map(&mut function).transpose()?;
+        let health = at.health.as_ref().map(function).transpose()?;
         let memory = instance.get_module_export(&mut *store, &at.memory);
         Ok(Self {
             memory: GuestMemory::new(memory.and_then(Extern::into_memory).ok_or_else(missing)?),
@@ -152,6 +154,7 @@ impl Exports {
             cleanup: cleanup.typed(&*store)?,
             initialize: initialize.map(|function| function.typed(&*store)).transpose()?,
             on_event: on_event.map(|function| function.typed(&*store)).transpose()?,
+            health: health.map(|function| function.typed(&*store)).transpose()?,
         })
     }
 }

@@ -19,6 +19,7 @@ use super::host::Host;
 use super::load_error::LoadError;
 use super::plugin::Plugin;
 use super::powers::{self, Powers};
+use super::prepared::Prepared;
 use super::wasi::{self, Directories};
 use crate::limits::Limits;
 use crate::policy::AdmittedBundle;
@@ -57,6 +58,7 @@ pub(super) struct ExportIndexes {
     pub(super) cleanup: ModuleExport,
     pub(super) initialize: Option<ModuleExport>,
     pub(super) on_event: Option<ModuleExport>,
+    pub(super) health: Option<ModuleExport>,
 }
 
 impl Loaded {
@@ -75,7 +77,7 @@ impl Runtime {
     ///
     /// [`LoadError`] says whether the module, its ABI, its wishes or its start is at fault.
     pub async fn load(&self, bundle: AdmittedBundle) -> Result<Plugin, LoadError> {
-        Plugin::start(self.loaded(bundle).await?).await
+        self.prepare(bundle).await?.start(1).await
     }
 
     /// [`load`](Self::load) without starting an instance, for [`Plugin::replay`], which starts its own: nothing of the
@@ -85,10 +87,11 @@ impl Runtime {
     ///
     /// As [`load`](Self::load), but for what a start can fail with.
     pub async fn load_for_replay(&self, bundle: AdmittedBundle) -> Result<Plugin, LoadError> {
-        Ok(Plugin::unstarted(self.loaded(bundle).await?))
+        Ok(self.prepare(bundle).await?.unstarted())
     }
 
-    async fn loaded(&self, bundle: AdmittedBundle) -> Result<Arc<Loaded>, LoadError> {
+    /// Compiles and links a plugin, and runs nothing of it.
+    pub(crate) async fn prepare(&self, bundle: AdmittedBundle) -> Result<Prepared, LoadError> {
         let manifest = bundle.bundle().manifest().clone();
         manifest.check_host(&host_version()?, HOST_ABI)?;
         let wasm = bundle.bundle().module()?.into_owned();
@@ -100,7 +103,7 @@ impl Runtime {
         let can_wait = module.can_wait || !powers.directories.is_empty();
         let loaded = Loaded {
             digest: bundle.bundle().digest(),
-            generation: 1,
+            generation: 0,
             commands: command_rules(&manifest)?,
             init_input: init_input(&powers)?,
             indexes: module.indexes()?,
@@ -114,7 +117,7 @@ impl Runtime {
             powers: Arc::new(powers),
             shared: Arc::clone(self.shared()),
         };
-        Ok(Arc::new(loaded))
+        Ok(Prepared::new(loaded))
     }
 
     /// Opens the folders an admitted plugin may use.
@@ -208,6 +211,7 @@ impl CompiledModule {
             cleanup: index(export::PLUGIN_CLEANUP)?,
             initialize: self.code.get_export_index(export::INITIALIZE),
             on_event: self.code.get_export_index(export::PLUGIN_ON_EVENT),
+            health: self.code.get_export_index(export::PLUGIN_HEALTH),
         })
     }
 }

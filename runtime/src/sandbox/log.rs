@@ -12,7 +12,7 @@ use super::shares::Shares;
 use crate::services::{Clock, LogRecord, LogSink, LogSource};
 
 /// Longest line, in bytes (sandbox.md, "Limits"); the rest of it is cut off.
-pub(super) const LINE_BYTES: usize = 8 * 1024;
+pub(crate) const LINE_BYTES: usize = 8 * 1024;
 
 /// The log of one instance, shared between its host functions and its standard streams.
 #[derive(Clone)]
@@ -207,7 +207,7 @@ fn level_of(source: LogSource) -> Level {
 
 /// A line as text that is safe to print, cut off at [`LINE_BYTES`] as it is printed: escapes are longer than what they
 /// stand for.
-fn readable(line: &[u8]) -> String {
+pub(crate) fn readable(line: &[u8]) -> String {
     let start = line.get(..LINE_BYTES).unwrap_or(line);
     let mut text = printable(&String::from_utf8_lossy(start));
     if text.len() > LINE_BYTES || start.len() < line.len() {

@@ -108,6 +108,23 @@ impl Plugin {
         result
     }
 
+    /// Asks the plugin whether it is well: by its export `plugin_health`, or, where it has none, by entering it.
+    ///
+    /// Waits its turn as a command does, and has 10 s and the fuel of a start from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Guest`] when it says that it is not well, [`CallError::Stopped`] when it was stopped in answering,
+    /// [`CallError::Start`] when a new instance was needed and did not start. The next call works after any of them;
+    /// only [`CallError::Closed`] is for good.
+    pub async fn health(&self) -> Result<(), CallError> {
+        let _turn = self.pool.turn().await?;
+        let session = self.pool.take(None).await?;
+        let (result, session) = split(session.health().await);
+        self.pool.give_back(session).await;
+        result
+    }
+
     /// Runs one command on an instance of its own, and keeps what it hears from outside: host calls, random numbers,
     /// clocks.
     ///
@@ -217,12 +234,35 @@ impl Plugin {
         &self.pool.loaded.powers.namespace
     }
 
+    /// Tells the host what happened to this plugin.
+    pub(crate) fn tell(&self, kind: EventKind) {
+        self.pool.loaded.powers.tell(kind);
+    }
+
     /// Tells the host that something did not reach this plugin; not more often than the plugin itself may tell things.
     pub(crate) fn tell_undelivered(&self, kind: EventKind) {
         let powers = &self.pool.loaded.powers;
         if powers.shares.event_rate.is_on_time(powers.services.clock.now()) {
             powers.tell(kind);
         }
+    }
+
+    /// Which start of the plugin this is, as in its receipts.
+    pub(crate) fn generation(&self) -> u64 {
+        self.pool.loaded.generation
+    }
+
+    /// Leaves the state record to another generation.
+    pub(crate) fn freeze_state(&self) {
+        self.pool.loaded.powers.freeze_state();
+    }
+
+    /// Starts an instance unless one is idle, so that the next command finds one or the caller hears why not.
+    pub(crate) async fn revive(&self) -> Result<(), CallError> {
+        let _turn = self.pool.turn().await?;
+        let session = self.pool.take(None).await?;
+        self.pool.put_back(Some(session));
+        Ok(())
     }
 
     /// The plugin for as long as somebody else keeps it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use palisade_bundle::manifest::{DependencyKind, Topic};
 use palisade_bundle::{Code, Manifest, Permission, VerifiedBundle};
@@ -11,7 +12,7 @@ use super::imports::{HostCallError, MalformedSecret, Network};
 use super::network;
 use super::shares::{MemoryBudget, Shares};
 use super::wasi::Directories;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventId, EventKind};
 use crate::limits::Limits;
 use crate::policy::{AdmittedBundle, Grant};
 use crate::services::{HostServices, Namespace, StorageQuota, Trail};
@@ -34,6 +35,8 @@ pub(super) struct Powers {
     pub(super) network: Network,
     /// Folders of the host that were mapped for it.
     pub(super) directories: Arc<Directories>,
+    /// Set once another generation has taken over: what this one still does must not undo the other's state.
+    state_is_frozen: AtomicBool,
     grant: Grant,
     /// Its own files; none for a module that was never in a bundle.
     bundle: Option<VerifiedBundle>,
@@ -68,6 +71,7 @@ impl Powers {
             topics: manifest.events.publish.clone(),
             dependencies: dependencies(manifest),
             directories: Arc::default(),
+            state_is_frozen: AtomicBool::new(false),
             grant: bundle.grant().clone(),
             bundle: Some(verified.clone()),
         })
@@ -100,6 +104,7 @@ impl Powers {
             topics: Vec::new(),
             dependencies: BTreeMap::new(),
             directories: Arc::default(),
+            state_is_frozen: AtomicBool::new(false),
             grant: Grant::log_only(),
             bundle: None,
         }
@@ -115,6 +120,22 @@ impl Powers {
             return Ok(());
         }
         Err(denied(permission))
+    }
+
+    /// Refuses every change of the state record from now on.
+    pub(super) fn freeze_state(&self) {
+        self.state_is_frozen.store(true, Ordering::Release);
+    }
+
+    /// Whether the state record may be changed.
+    pub(super) fn check_state_write(&self) -> Result<(), HostCallError> {
+        match self.state_is_frozen.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => Err(HostCallError::new(
+                Code::InvalidState,
+                "a newer generation of the plugin has the state now",
+            )),
+        }
     }
 
     /// What was granted.
@@ -144,10 +165,12 @@ impl Powers {
     /// Tells the host what happened.
     pub(super) fn tell(&self, kind: EventKind) {
         self.services.events.emit(Event {
+            event_id: EventId::default(),
             seq: self.shares.next_event(),
             plugin_id: Arc::clone(self.plugin_id()),
             version: Arc::clone(&self.version),
             timestamp: self.services.clock.wall(),
+            operation_id: None,
             kind,
         });
     }

@@ -22,6 +22,9 @@ use crate::services::Trail;
 /// How long the cleanup of a fresh instance may hold up a reply that is already there.
 const QUIET_CLEANUP: Duration = Duration::from_millis(100);
 
+/// How long a plugin may take to say that it is well (lifecycle.md, "Health").
+const HEALTH_CHECK: Duration = Duration::from_secs(10);
+
 /// One instance of a plugin, initialised and idle.
 ///
 /// [`call`](Self::call) takes the session and gives it back only while the instance can be trusted: an instance that
@@ -127,11 +130,26 @@ impl Session {
             return Ok((false, self));
         };
         let result = live.lifecycle(Lifecycle::Event(&on_event, event), Some(trail)).await;
-        live.store.data_mut().end_command();
+        self.settle(result.map(|()| true))
+    }
+
+    /// Asks the plugin whether it is well, or, where it has no answer to that, enters it to see that it can be.
+    pub(super) async fn health(mut self) -> Result<((), Self), CallFailure> {
+        let live = &mut *self.live;
+        let result = match live.exports.health.clone() {
+            Some(health) => live.lifecycle(Lifecycle::Health(&health), None).await,
+            None => live.enter().await.map_err(CallError::from),
+        };
+        self.settle(result)
+    }
+
+    /// Goes on after an entry that is no command, unless the guest was stopped in it.
+    fn settle<T>(mut self, result: Result<T, CallError>) -> Result<(T, Self), CallFailure> {
+        self.live.store.data_mut().end_command();
         match result {
-            Ok(()) => Ok((true, self)),
+            Ok(value) => Ok((value, self)),
             Err(CallError::Stopped(stopped)) => {
-                live.tell_stopped(&stopped);
+                self.live.tell_stopped(&stopped);
                 Err(CallFailure::losing_session(stopped))
             }
             Err(error) => Err(CallFailure::keeping(self, error)),
@@ -156,6 +174,7 @@ impl std::fmt::Debug for Session {
 enum Lifecycle<'a> {
     Cleanup(&'a TypedFunc<(), i64>, Duration),
     Event(&'a TypedFunc<(i32, i32), i64>, &'a [u8]),
+    Health(&'a TypedFunc<(), i64>),
 }
 
 impl Lifecycle<'_> {
@@ -163,6 +182,7 @@ impl Lifecycle<'_> {
         match self {
             Self::Cleanup(..) => export::PLUGIN_CLEANUP,
             Self::Event(..) => export::PLUGIN_ON_EVENT,
+            Self::Health(_) => export::PLUGIN_HEALTH,
         }
     }
 }
@@ -215,12 +235,14 @@ impl Live {
         let time = match what {
             Lifecycle::Cleanup(_, time) => time,
             Lifecycle::Event(..) => limits.execution_time,
+            Lifecycle::Health(_) => HEALTH_CHECK,
         };
         let (budget, start) = self.begin(fuel, time, trail);
         let entry = self.loaded.entry(&self.slices, start, budget);
         let (store, exports) = (&mut self.store, &self.exports);
         let packed = match &what {
             Lifecycle::Cleanup(cleanup, _) => entry.call(store, cleanup, ()).await?,
+            Lifecycle::Health(health) => entry.call(store, health, ()).await?,
             Lifecycle::Event(on_event, event) => {
                 let address = entry.buffer(store, exports, &mut self.input, event.len()).await?;
                 let written = exports.memory.write(&mut *store, address, event);
@@ -237,6 +259,15 @@ impl Live {
                 Err(CallError::by_guest(&answer.bytes, receipt))
             }
         }
+    }
+
+    /// Enters the guest for nothing but the entry: asks it for an input buffer.
+    async fn enter(&mut self) -> Result<(), Stopped> {
+        let (budget, start) = self.begin(self.loaded.limits().lifecycle_fuel, HEALTH_CHECK, None);
+        let entry = self.loaded.entry(&self.slices, start, budget);
+        self.input = InputBuffer::default();
+        let (store, exports) = (&mut self.store, &self.exports);
+        entry.buffer(store, exports, &mut self.input, 0).await.map(drop)
     }
 
     fn receipt(&self, bytes_in: u32, bytes_out: u32, budget: Budget, start: Instant) -> Receipt {

@@ -8,10 +8,12 @@ use serde_json::json;
 
 use super::super::{AuditAction, AuditEvents, AuditFilter, AuditLog, AuditOutcome};
 use super::Place;
-use crate::event::{Event, EventKind, EventSink as _, Json, MemoryEvents};
+use crate::event::{Event, EventId, EventKind, EventSink as _, Json, MemoryEvents};
 
 fn event(seq: u64, kind: EventKind) -> Event {
     Event {
+        event_id: EventId::default(),
+        operation_id: None,
         seq,
         plugin_id: Arc::from("com.acme.greeter"),
         version: Arc::from("1.2.0"),

@@ -163,7 +163,9 @@ impl Tampering {
                 let text = String::from_utf8_lossy(export).into_owned();
                 let places: Vec<_> = text.match_indices(old).map(|(at, _)| at).collect();
                 if let Some(at) = places.get(nth % places.len().max(1)) {
-                    *export = [&text[..*at], new, &text[at + old.len()..]].concat().into_bytes();
+                    let (before, rest) = text.split_at(*at);
+                    let after = rest.strip_prefix(old).unwrap_or(rest);
+                    *export = [before, new, after].concat().into_bytes();
                 }
             }
         }

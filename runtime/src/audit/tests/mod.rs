@@ -102,7 +102,7 @@ fn entry(number: u64) -> AuditEntry {
     };
     AuditEntry {
         actor: format!("user:{}", number % 3),
-        plugin_id: (number % 2 == 0).then(|| "com.acme.greeter".to_owned()),
+        plugin_id: number.is_multiple_of(2).then(|| "com.acme.greeter".to_owned()),
         action: AuditAction::ALL[usize::try_from(number).unwrap() % AuditAction::ALL.len()],
         resource: format!("1.0.{number}"),
         outcome: AuditOutcome::ALL[usize::try_from(number).unwrap() % AuditOutcome::ALL.len()],

@@ -36,6 +36,7 @@ async fn get(request: Request<0, ()>) -> Outcome {
 
 async fn set(request: Request<1, ()>) -> Outcome {
     let powers = &request.powers;
+    powers.check_state_write()?;
     let [record] = request.bytes;
     let record = match record.is_empty() {
         true => None,

@@ -1,0 +1,210 @@
+//! The verbs that change a plugin in its place: `reload`, `update_config`, `upgrade`, `rollback`, `grant`, `revoke`.
+//!
+//! Each prepares what is to be, and leaves the rest to [`replace`](super::replace) when the plugin runs. When it does
+//! not, what was prepared is written down and dropped: it was checked, and is not loaded.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade_bundle::manifest::Difference;
+use palisade_bundle::{Digest, Downgrade, InstallRecord, Manifest, Permission};
+use serde_json::{Map, Value};
+
+use super::disk::{Grants, PluginRow, VersionRow};
+use super::error::{InstallError, TransitionError};
+use super::host::Candidate;
+use super::install::version_row;
+use super::ongoing::Ongoing;
+use super::replace::Replacement;
+use super::state::State;
+use super::stop::CLEANUP_TIME;
+use super::supervisor::{Approval, UpgradeOptions};
+use crate::event::EventKind;
+use crate::policy::PolicyError;
+
+/// How long the old generation may clean up when only its configuration changes (lifecycle.md, step 6).
+const CONFIG_CLEANUP_TIME: Duration = Duration::from_secs(10);
+
+impl Ongoing {
+    pub(super) async fn reload(self: Arc<Self>) -> Result<(), TransitionError> {
+        if self.managed.view().state == State::Failed {
+            return self.enable().await;
+        }
+        self.tell(EventKind::Reloading);
+        let candidate = self.host.prepare_installed(self.row()).await?;
+        self.put_in_place(candidate, None, CLEANUP_TIME).await
+    }
+
+    pub(super) async fn update_config(self: Arc<Self>, config: Map<String, Value>) -> Result<(), TransitionError> {
+        self.tell_reloading();
+        let row = self.row();
+        let active = VersionRow {
+            config: Some(config.clone()),
+            ..row.active.clone()
+        };
+        let candidate = self.host.prepare_installed(PluginRow { active, ..row.clone() }).await?;
+        let before = row.active.config.unwrap_or_else(|| candidate.manifest.config.clone());
+        self.put_in_place(candidate, None, CONFIG_CLEANUP_TIME).await?;
+        self.tell(EventKind::ConfigUpdated {
+            keys: changed_keys(&before, &config),
+        });
+        Ok(())
+    }
+
+    pub(super) async fn upgrade(
+        self: Arc<Self>,
+        bytes: Vec<u8>,
+        options: UpgradeOptions,
+    ) -> Result<(), TransitionError> {
+        self.tell_reloading();
+        let result = self.upgrade_to(bytes, options).await;
+        // The version that fell out of the list, or the new one if it was not taken.
+        self.host.collect().await;
+        result
+    }
+
+    async fn upgrade_to(&self, bytes: Vec<u8>, options: UpgradeOptions) -> Result<(), TransitionError> {
+        let row = self.row();
+        let bundle = self.host.verify_new(bytes.clone()).await?;
+        if *bundle.id() != row.id {
+            let other = palisade_bundle::RatchetError::OtherPlugin {
+                expected: row.id,
+                actual: bundle.id().clone(),
+            };
+            return Err(InstallError::from(other).into());
+        }
+        let record = self.host.ratchet(&bundle, options.downgrade).await?;
+        let grants = self.approve(&row, bundle.manifest(), options.approval).await?;
+        let active = VersionRow {
+            config: row.active.config.clone(),
+            ..version_row(&bundle, Digest::of(&bytes), row.active.ordinal + 1)
+        };
+        let candidate = self.host.prepare(bundle, PluginRow { active, grants, ..row }).await?;
+        let staged = self.host.on_disk(move |disk| disk.stage(&bytes)).await?;
+        self.put_in_place(candidate, Some(record), CLEANUP_TIME).await?;
+        drop(staged);
+        Ok(())
+    }
+
+    pub(super) async fn rollback(self: Arc<Self>) -> Result<(), TransitionError> {
+        self.tell_reloading();
+        let row = self.row();
+        let current = row.clone();
+        let previous = self.host.on_disk(move |disk| disk.previous(&current)).await?;
+        let active = previous.ok_or(TransitionError::NoRollbackVersion)?;
+        let bundle = self.host.verify_installed(active.file).await?;
+        // It was here, so it may come back; what the ratchet remembers as the highest stays.
+        let record = self.host.ratchet(&bundle, Downgrade::ToSeen).await?;
+        let candidate = self.host.prepare(bundle, PluginRow { active, ..row }).await?;
+        self.put_in_place(candidate, Some(record), CLEANUP_TIME).await?;
+        self.host.collect().await;
+        Ok(())
+    }
+
+    pub(super) async fn grant(self: Arc<Self>, permission: String) -> Result<(), TransitionError> {
+        let permissions = expand(&permission)?;
+        let mut grants = self.row().grants;
+        grants.withheld.retain(|withheld| !permissions.contains(withheld));
+        grants.granted.extend(permissions.iter().cloned());
+        self.change_grants(grants, (permissions, Vec::new())).await
+    }
+
+    pub(super) async fn revoke(self: Arc<Self>, permission: String) -> Result<(), TransitionError> {
+        let permissions = expand(&permission)?;
+        let mut grants = self.row().grants;
+        grants.granted.retain(|granted| !permissions.contains(granted));
+        let everyones = Permission::granted_to_everyone().filter(|permission| permissions.contains(permission));
+        grants.withheld.extend(everyones);
+        self.change_grants(grants, (Vec::new(), permissions)).await
+    }
+
+    async fn change_grants(
+        &self,
+        grants: Grants,
+        (granted, revoked): (Vec<Permission>, Vec<Permission>),
+    ) -> Result<(), TransitionError> {
+        self.tell_reloading();
+        let row = PluginRow { grants, ..self.row() };
+        match self.managed.view().state {
+            State::Active => {
+                let candidate = self.host.prepare_installed(row).await?;
+                self.put_in_place(candidate, None, CLEANUP_TIME).await?;
+            }
+            // Nothing runs with it, and a plugin that cannot do without is refused when it is enabled.
+            _ => self.commit(row, None).await?,
+        }
+        self.tell(EventKind::PermissionChanged { granted, revoked });
+        Ok(())
+    }
+
+    /// Replaces what runs, or writes down what will.
+    async fn put_in_place(
+        &self,
+        candidate: Candidate,
+        record: Option<InstallRecord>,
+        cleanup_time: Duration,
+    ) -> Result<(), TransitionError> {
+        if self.managed.view().state == State::Active {
+            let replacement = Replacement {
+                candidate,
+                record,
+                cleanup_time,
+            };
+            return self.replace(replacement).await;
+        }
+        Ok(self.commit(candidate.row, record).await?)
+    }
+
+    /// The grants of the new version, if it asks for nothing that nobody has seen or an operator has.
+    async fn approve(&self, row: &PluginRow, newer: &Manifest, approval: Approval) -> Result<Grants, TransitionError> {
+        let older = match &self.managed.view().current {
+            Some(current) => current.manifest().clone(),
+            None => self.host.verify_installed(row.active.file).await?.manifest().clone(),
+        };
+        let mut grants = row.grants.clone();
+        let difference = beyond(older.difference(newer), &grants);
+        if approval == Approval::Given {
+            grants
+                .granted
+                .extend(difference.added.iter().map(|request| request.name.clone()));
+            grants.granted.extend(difference.now_required);
+        } else if !difference.asks_for_nothing_new() {
+            let difference = Box::new(difference);
+            return Err(TransitionError::ApprovalRequired { difference });
+        }
+        Ok(grants)
+    }
+
+    /// What a running plugin is in for. One that does not run is not reloaded.
+    fn tell_reloading(&self) {
+        if self.managed.view().state == State::Active {
+            self.tell(EventKind::Reloading);
+        }
+    }
+}
+
+/// The difference without what was granted in advance.
+fn beyond(difference: Difference, grants: &Grants) -> Difference {
+    let is_new = |permission: &Permission| !grants.granted.contains(permission);
+    let Difference {
+        added, now_required, ..
+    } = difference;
+    Difference {
+        added: added.into_iter().filter(|request| is_new(&request.name)).collect(),
+        now_required: now_required.into_iter().filter(is_new).collect(),
+        ..difference
+    }
+}
+
+fn expand(permission: &str) -> Result<Vec<Permission>, InstallError> {
+    let expanded = Permission::expand(permission).map_err(PolicyError::from)?;
+    Ok(expanded.into_iter().collect())
+}
+
+/// The keys that are new, gone, or have another value.
+fn changed_keys(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
+    let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
+    changed.cloned().collect()
+}

@@ -1,0 +1,145 @@
+//! What a host keeps of its plugins on disk: the registry and the bundles, in a folder of which one process is the only
+//! user.
+
+mod bundles;
+mod error;
+mod folder;
+mod registry;
+mod rows;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use palisade_bundle::{Digest, InstallRecord, PluginId};
+use serde::Serialize;
+
+use self::bundles::Bundles;
+pub use self::error::{StoreError, SupervisorOpenError};
+use self::folder::Folder;
+use self::registry::Registry;
+pub(super) use self::rows::{Grants, PluginRow, VersionRow};
+use super::status::Failure;
+
+/// The data directory. Everything here blocks.
+#[derive(Debug)]
+pub(super) struct Disk {
+    folder: Folder,
+    registry: Registry,
+    bundles: Bundles,
+    /// Bundles that an operation has stored and no version names yet, with how many operations did.
+    staged: Mutex<BTreeMap<Digest, usize>>,
+}
+
+impl Disk {
+    /// Opens the directory, creates it where there is none, and repairs what a crash left: staged files are removed,
+    /// bundles that no version names are removed, and a plugin whose active bundle is not what it was is marked failed.
+    pub(super) fn open(path: &Path, now: SystemTime) -> Result<Self, SupervisorOpenError> {
+        let folder = Folder::open(path)?;
+        let registry = Registry::open(&folder.registry())?;
+        let bundles = Bundles::new(folder.bundles(), folder.staging());
+        let disk = Self {
+            folder,
+            registry,
+            bundles,
+            staged: Mutex::default(),
+        };
+        disk.repair(now)?;
+        Ok(disk)
+    }
+
+    fn repair(&self, now: SystemTime) -> Result<(), StoreError> {
+        self.bundles.clear_staging()?;
+        self.bundles.collect(&self.registry.referenced()?)?;
+        // One that has failed already keeps its reason, and is hashed again when it is started.
+        let sound = |row: &PluginRow| row.failure.is_none();
+        for mut row in self.registry.plugins()?.into_iter().filter(sound) {
+            if let Err(error) = self.bundles.read(row.active.file) {
+                row.failure = Some(Failure::of(&error, "start-up", now));
+                self.registry.save(&row, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn plugins(&self) -> Result<Vec<PluginRow>, StoreError> {
+        self.registry.plugins()
+    }
+
+    /// What is remembered of a plugin, removed ones included.
+    pub(super) fn record(&self, id: &PluginId) -> Result<Option<InstallRecord>, StoreError> {
+        self.registry.record(id)
+    }
+
+    /// Stores a bundle that no version names yet. It stays at least until what this returns is dropped.
+    pub(super) fn stage(self: &Arc<Self>, bundle: &[u8]) -> Result<Staged, StoreError> {
+        let file = Digest::of(bundle);
+        *self.staged().entry(file).or_default() += 1;
+        let staged = Staged {
+            disk: Arc::clone(self),
+            file,
+        };
+        self.bundles.put(bundle)?;
+        Ok(staged)
+    }
+
+    /// The bytes of a version, which are what they were when it was stored.
+    pub(super) fn read(&self, file: Digest) -> Result<Vec<u8>, StoreError> {
+        self.bundles.read(file)
+    }
+
+    /// Writes down what a plugin is now, in one transaction.
+    pub(super) fn save(&self, row: &PluginRow, record: Option<&InstallRecord>) -> Result<(), StoreError> {
+        self.registry.save(row, record)
+    }
+
+    /// The version before the active one.
+    pub(super) fn previous(&self, row: &PluginRow) -> Result<Option<VersionRow>, StoreError> {
+        self.registry.previous(row)
+    }
+
+    /// Forgets a plugin, but not what its ratchet remembers.
+    pub(super) fn remove(&self, id: &PluginId) -> Result<(), StoreError> {
+        self.registry.remove(id)
+    }
+
+    /// Keeps a plugin's data beyond its removal.
+    pub(super) fn archive(&self, name: &str, content: &impl Serialize) -> Result<(), StoreError> {
+        let bytes = serde_json::to_vec(content).map_err(|error| StoreError::io("archives", error.into()))?;
+        bundles::write_durably(&self.folder.staging(), &self.folder.archives(), name, &bytes)
+    }
+
+    /// Removes bundles that nothing names. What cannot be removed now is at the next start.
+    pub(super) fn collect(&self) {
+        // Held until the end, so that nothing is staged between the question and the removal.
+        let staged = self.staged();
+        let _ = self.registry.referenced().and_then(|mut referenced| {
+            referenced.extend(staged.keys());
+            self.bundles.collect(&referenced)
+        });
+    }
+
+    fn staged(&self) -> MutexGuard<'_, BTreeMap<Digest, usize>> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stored bundle that is not collected, although no version may name it.
+#[derive(Debug)]
+pub(super) struct Staged {
+    disk: Arc<Disk>,
+    pub(super) file: Digest,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        let mut staged = self.disk.staged();
+        if let Some(operations) = staged.get_mut(&self.file) {
+            *operations -= 1;
+            if *operations == 0 {
+                staged.remove(&self.file);
+            }
+        }
+    }
+}

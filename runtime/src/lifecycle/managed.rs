@@ -1,0 +1,149 @@
+//! One plugin in memory: what is known of it, its gate, and whose turn it is to change it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use palisade_bundle::PluginId;
+
+use super::crashes::Crashes;
+use super::disk::PluginRow;
+use super::error::{OperationInProgress, TransitionError};
+use super::gate::{Closed, Gate};
+use super::state::{InvalidState, State};
+use super::status::{Draining, Failure, Health, PluginStatus, RunningOperation};
+use crate::sandbox::Plugin;
+use crate::services::Namespace;
+
+/// One plugin. Only the operation that occupies it changes it; anybody may read it at any time.
+pub(super) struct Managed {
+    pub(super) id: PluginId,
+    pub(super) gate: Gate<Plugin>,
+    /// Replaced whole, and locked no longer than that takes.
+    view: RwLock<Arc<View>>,
+    operation: Mutex<Option<RunningOperation>>,
+    generations: AtomicU64,
+    pub(super) crashes: Crashes,
+}
+
+/// What is known of a plugin at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) row: PluginRow,
+    pub(super) state: State,
+    /// The generation that serves commands, or will again.
+    pub(super) current: Option<Plugin>,
+    pub(super) draining: Option<Draining>,
+    /// Something went wrong since it was started that did not stop it.
+    pub(super) is_degraded: bool,
+    /// Its place in the order of starts.
+    pub(super) started: u64,
+}
+
+impl Managed {
+    pub(super) fn new(row: PluginRow, state: State, places: usize) -> Self {
+        Self {
+            id: row.id.clone(),
+            gate: Gate::shut(places),
+            view: RwLock::new(Arc::new(View {
+                row,
+                state,
+                current: None,
+                draining: None,
+                is_degraded: false,
+                started: 0,
+            })),
+            operation: Mutex::default(),
+            generations: AtomicU64::new(0),
+            crashes: Crashes::default(),
+        }
+    }
+
+    pub(super) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn update(&self, change: impl FnOnce(&mut View)) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = View::clone(&view);
+        change(&mut next);
+        let previous = std::mem::replace(&mut *view, Arc::new(next));
+        // What it held may take a while to drop.
+        drop(view);
+        drop(previous);
+    }
+
+    /// The number of the generation that is started next; none is used twice.
+    pub(super) fn next_generation(&self) -> u64 {
+        self.generations.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Takes the plugin for one operation, if none has it and its state allows it.
+    pub(super) fn occupy(
+        &self,
+        operation: RunningOperation,
+        check: impl FnOnce(State) -> Result<(), InvalidState>,
+    ) -> Result<(), TransitionError> {
+        let mut running = self.operation();
+        if let Some(running) = &*running {
+            return Err(OperationInProgress {
+                running: running.clone(),
+            }
+            .into());
+        }
+        check(self.view().state)?;
+        *running = Some(operation);
+        Ok(())
+    }
+
+    /// Lets the next operation have the plugin. One that died half-way leaves a failed plugin behind, not one that is
+    /// between two states for ever.
+    pub(super) fn vacate(&self, failure: impl FnOnce() -> Failure) {
+        let is_at_rest_or_active = !self.view().state.allowed().is_empty();
+        if !is_at_rest_or_active {
+            self.gate.close(Closed::Shut);
+            self.update(|view| {
+                view.state = State::Failed;
+                view.row.failure = Some(failure());
+                view.current = None;
+                view.draining = None;
+            });
+        }
+        *self.operation() = None;
+    }
+
+    pub(super) fn status(&self) -> PluginStatus {
+        let (view, occupancy) = (self.view(), self.gate.occupancy());
+        let View { row, state, .. } = &*view;
+        PluginStatus {
+            id: row.id.to_string(),
+            version: row.active.version.clone(),
+            state: *state,
+            health: Health::of(*state, view.is_degraded),
+            enabled: row.enabled,
+            publisher: row.active.publisher.clone(),
+            digest: row.active.digest,
+            generation: view.current.as_ref().map(Plugin::generation),
+            granted: row.grants.granted.iter().cloned().collect(),
+            withheld: row.grants.withheld.iter().cloned().collect(),
+            failure: row.failure.clone(),
+            accepting_requests: occupancy.is_open,
+            active_requests: occupancy.inside,
+            draining: view.draining,
+            operation: self.operation().clone(),
+        }
+    }
+
+    fn operation(&self) -> MutexGuard<'_, Option<RunningOperation>> {
+        self.operation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PluginRow {
+    /// Where the plugin's data lies.
+    pub(super) fn namespace(&self) -> Namespace {
+        Namespace {
+            plugin_id: Arc::from(self.id.as_str()),
+            publisher: self.active.publisher.as_deref().map(Arc::from),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The life of plugins: what is installed, what runs, and how one generation follows another.
+//!
+//! `state` is the table of states, `gate` the way of commands into a plugin, `disk` what is kept. `host` is what all
+//! operations share, `managed` one plugin in memory, `ongoing` one operation on it. The verbs are a file each: `install`,
+//! `start`, `stop`, `change`, `uninstall`, `call`, and `crashes` for plugins that have too many; `replace` is the path on which everything goes that follows a running
+//! generation.
+
+mod audit_sink;
+mod call;
+mod change;
+mod crashes;
+mod disk;
+mod error;
+mod gate;
+mod host;
+mod install;
+mod managed;
+mod ongoing;
+mod replace;
+mod start;
+mod state;
+mod status;
+mod stop;
+mod supervisor;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod uninstall;
+
+pub use self::audit_sink::{AuditFailed, AuditSink, MemoryAudit};
+pub use self::call::CommandError;
+pub use self::crashes::Quarantined;
+pub use self::disk::{StoreError, SupervisorOpenError};
+pub use self::error::{HostStopped, InstallError, NotFound, OperationInProgress, TransitionError};
+pub use self::state::{Admission, InvalidState, Operation, State};
+pub use self::status::{Draining, Failure, Health, PluginStatus, RunningOperation};
+pub use self::supervisor::{
+    Approval, DisableOptions, InstallOptions, PluginData, Supervisor, SupervisorSettings, UpgradeOptions,
+};

@@ -1,0 +1,250 @@
+//! One operation on one plugin, from its begin to its end: its events, its audit entry, and the states it goes through.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade_bundle::{Code, Coded, InstallRecord, Timestamp};
+use serde_json::Map;
+
+use super::audit_sink::AuditFailed;
+use super::audit_sink::outcome_of;
+use super::crashes::Quarantined;
+use super::disk::{PluginRow, StoreError};
+use super::error::{HostStopped, InstallError, TransitionError};
+use super::host::Host;
+use super::managed::Managed;
+use super::state::{InvalidState, Operation, State};
+use super::status::{Draining, Failure, RunningOperation};
+use crate::audit::{AuditAction, AuditEntry, AuditOutcome};
+use crate::event::{EventKind, Failing};
+use crate::sandbox::Plugin;
+
+/// An operation that occupies a plugin until it is dropped.
+pub(super) struct Ongoing {
+    pub(super) host: Arc<Host>,
+    pub(super) managed: Arc<Managed>,
+    actor: Arc<str>,
+    name: &'static str,
+    action: AuditAction,
+    operation_id: Arc<str>,
+}
+
+impl Ongoing {
+    /// Occupies a plugin for an operation that its state allows.
+    pub(super) fn begin(
+        host: &Arc<Host>,
+        managed: Arc<Managed>,
+        operation: Operation,
+        actor: &Arc<str>,
+    ) -> Result<Self, TransitionError> {
+        let action = match operation {
+            Operation::Enable | Operation::Release => AuditAction::Enable,
+            Operation::Disable => AuditAction::Disable,
+            Operation::Restart | Operation::Reload => AuditAction::Reload,
+            Operation::UpdateConfig => AuditAction::ConfigUpdate,
+            Operation::Upgrade => AuditAction::Upgrade,
+            Operation::Rollback => AuditAction::Rollback,
+            Operation::Grant => AuditAction::Grant,
+            Operation::Revoke => AuditAction::Revoke,
+            Operation::Uninstall => AuditAction::Uninstall,
+        };
+        let check = |state| operation.check(state);
+        let ongoing = Self::occupy(host, managed, (operation.as_str(), action), actor, check)?;
+        let failure = ongoing.row().failure;
+        let is_quarantined = failure.is_some_and(|failure| failure.quarantined);
+        let needs_release = [
+            Operation::Enable,
+            Operation::Restart,
+            Operation::Reload,
+            Operation::Disable,
+        ];
+        match is_quarantined && needs_release.contains(&operation) {
+            true => Err(Quarantined { crashes: None }.into()),
+            false => Ok(ongoing),
+        }
+    }
+
+    /// Occupies a plugin that runs, to lock it away.
+    pub(super) fn quarantining(host: &Arc<Host>, managed: Arc<Managed>) -> Result<Self, TransitionError> {
+        let names = ("quarantine", AuditAction::Disable);
+        let check = |state| Operation::Disable.check(state);
+        Self::occupy(host, managed, names, &Arc::from("host"), check)
+    }
+
+    /// Occupies a plugin that is being installed.
+    pub(super) fn installing(
+        host: &Arc<Host>,
+        managed: Arc<Managed>,
+        actor: &Arc<str>,
+    ) -> Result<Self, TransitionError> {
+        Self::occupy(host, managed, ("install", AuditAction::Install), actor, |_| Ok(()))
+    }
+
+    fn occupy(
+        host: &Arc<Host>,
+        managed: Arc<Managed>,
+        (name, action): (&'static str, AuditAction),
+        actor: &Arc<str>,
+        check: impl FnOnce(State) -> Result<(), InvalidState>,
+    ) -> Result<Self, TransitionError> {
+        let operation_id = host.next_operation_id();
+        let running = RunningOperation {
+            operation: name,
+            operation_id: operation_id.to_string(),
+        };
+        managed.occupy(running, check)?;
+        Ok(Self {
+            host: Arc::clone(host),
+            managed,
+            actor: Arc::clone(actor),
+            name,
+            action,
+            operation_id,
+        })
+    }
+
+    pub(super) fn row(&self) -> PluginRow {
+        self.managed.view().row.clone()
+    }
+
+    /// Tells an event of this operation.
+    pub(super) fn tell(&self, kind: EventKind) {
+        let row = self.row();
+        let version = Arc::from(row.active.version.as_str());
+        self.host
+            .runtime
+            .tell(&row.namespace(), &version, &self.operation_id, kind);
+    }
+
+    pub(super) fn warn(&self, error: &dyn Coded) {
+        self.tell(EventKind::Warning {
+            code: error.code().as_str(),
+            message: error.to_string(),
+        });
+    }
+
+    /// Goes to another state. The table says which ones follow; an operation that would leave it is a bug of ours, and
+    /// ends as a failed plugin.
+    pub(super) fn enter(&self, next: State) {
+        let from = self.managed.view().state;
+        let to = if from.may_become(next) { next } else { State::Failed };
+        self.managed.update(|view| view.state = to);
+        self.tell(EventKind::StateChanged {
+            from,
+            to,
+            reason: self.name,
+        });
+    }
+
+    /// Writes down what is about to take effect, and then the change itself.
+    pub(super) async fn commit(&self, row: PluginRow, record: Option<InstallRecord>) -> Result<(), InstallError> {
+        self.record(AuditOutcome::Succeeded, &row.active.version, None).await?;
+        // A plain reload changes nothing that is kept.
+        if record.is_some() || row != self.row() {
+            self.save(row, record).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the change down.
+    pub(super) async fn save(&self, row: PluginRow, record: Option<InstallRecord>) -> Result<(), StoreError> {
+        let saved = row.clone();
+        self.host
+            .on_disk(move |disk| disk.save(&saved, record.as_ref()))
+            .await?;
+        self.managed.update(|view| view.row = row);
+        Ok(())
+    }
+
+    /// Writes a line of the audit trail.
+    pub(super) async fn record(
+        &self,
+        outcome: AuditOutcome,
+        resource: &str,
+        code: Option<Code>,
+    ) -> Result<(), AuditFailed> {
+        let code = code.map(|code| ("code".to_owned(), code.as_str().into()));
+        let operation = [("operation", self.name), ("operation_id", &*self.operation_id)];
+        let operation = operation.map(|(name, value)| (name.to_owned(), value.into()));
+        let entry = AuditEntry {
+            actor: self.actor.to_string(),
+            plugin_id: Some(self.managed.id.to_string()),
+            action: self.action,
+            resource: resource.to_owned(),
+            outcome,
+            details: Map::from_iter(code.into_iter().chain(operation)),
+        };
+        self.host.record(entry).await
+    }
+
+    /// Tells and writes down that the operation did not succeed.
+    pub(super) async fn tell_failed(&self, error: &(dyn Coded + Send + Sync)) {
+        let outcome = outcome_of(error);
+        let version = self.row().active.version;
+        // The operation has failed already; that this could not be written down is said beside it.
+        if let Err(failed) = self.record(outcome, &version, Some(error.code())).await {
+            self.warn(&failed);
+        }
+        self.tell(EventKind::Error {
+            error: Failing::from(error),
+        });
+    }
+
+    /// Makes the plugin a failed one: nothing of it runs, and why is kept.
+    pub(super) async fn fail(&self, error: &(dyn Coded + Send + Sync)) {
+        let failure = Failure::of(error, self.name, self.host.runtime.services().clock.wall());
+        let row = PluginRow {
+            failure: Some(failure),
+            was_started: true,
+            ..self.row()
+        };
+        self.managed.update(|view| {
+            view.row = row.clone();
+            view.current = None;
+        });
+        self.enter(State::Failed);
+        if let Err(unsaved) = self.save(row, None).await {
+            self.warn(&unsaved);
+        }
+    }
+
+    /// Waits until no command is inside the closed gate, interrupting what is left after `timeout`.
+    pub(super) async fn drain(&self, timeout: Duration) {
+        let active_requests = self.managed.gate.occupancy().inside;
+        if active_requests == 0 {
+            return;
+        }
+        let since = Timestamp::try_from(self.host.runtime.services().clock.wall()).ok();
+        self.managed
+            .update(|view| view.draining = Some(Draining { since, timeout }));
+        self.tell(EventKind::Draining {
+            active_requests,
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        });
+        let interrupted = self.managed.gate.drain(tokio::time::sleep(timeout)).await;
+        self.managed.update(|view| view.draining = None);
+        self.tell(EventKind::Drained { interrupted });
+    }
+
+    /// Lets a generation that serves nobody any more clean up. Whatever comes of that, it is gone.
+    pub(super) async fn clean_up(&self, plugin: Plugin, time: Duration) {
+        let message = match tokio::time::timeout(time, plugin.close()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => format!("cleanup took longer than {} s", time.as_secs()),
+        };
+        self.managed.update(|view| view.is_degraded = true);
+        self.tell(EventKind::Warning {
+            code: Code::CleanupFailed.as_str(),
+            message,
+        });
+    }
+}
+
+impl Drop for Ongoing {
+    fn drop(&mut self) {
+        let clock = &self.host.runtime.services().clock;
+        let failure = || Failure::of(&HostStopped, self.name, clock.wall());
+        self.managed.vacate(failure);
+    }
+}

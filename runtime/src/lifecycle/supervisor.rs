@@ -1,0 +1,380 @@
+//! The supervisor: one method per verb.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use palisade_bundle::{Downgrade, TrustStore};
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+
+use super::audit_sink::AuditSink;
+use super::disk::{Disk, StoreError, SupervisorOpenError};
+use super::error::{HostStopped, InstallError, NotFound, TransitionError};
+use super::host::Host;
+use super::ongoing::Ongoing;
+use super::state::Operation;
+use super::status::PluginStatus;
+use crate::event::{Replay, Subscription};
+use crate::policy::Policy;
+use crate::sandbox::Runtime;
+
+/// Commands that wait while a plugin is replaced, unless set otherwise: at 500 commands a second, two seconds of them.
+const PLACES: usize = 1_024;
+
+/// How long running commands are waited for when a plugin is replaced, unless set otherwise: twice the longest time a
+/// command may take by default.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long they are waited for when it is stopped, unless asked otherwise.
+const DISABLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The plugins of one data directory, from install to uninstall. Cheap to clone.
+///
+/// One operation runs on a plugin at a time; another one is refused meanwhile. Operations run on the executor they were
+/// given, and go on when whoever asked for them stops waiting. Reading waits for nothing.
+#[derive(Clone)]
+pub struct Supervisor {
+    pub(super) host: Arc<Host>,
+    actor: Arc<str>,
+}
+
+/// What a supervisor works with.
+#[derive(Clone, Debug)]
+pub struct SupervisorSettings {
+    /// Where operations run and timers tick. A tokio runtime with time enabled.
+    pub executor: Handle,
+    /// Where operations are written down.
+    pub audit: Arc<dyn AuditSink>,
+    /// What every plugin is allowed, besides what it is granted by its own operator. Nothing.
+    pub policy: Policy,
+    /// Commands that may wait while a plugin is replaced. 1,024.
+    pub places: usize,
+    /// How long running commands are waited for when a plugin is replaced, and how long new ones wait. 60 s.
+    pub drain_timeout: Duration,
+}
+
+impl SupervisorSettings {
+    /// The defaults.
+    #[must_use]
+    pub fn new(executor: Handle, audit: Arc<dyn AuditSink>) -> Self {
+        Self {
+            executor,
+            audit,
+            policy: Policy::deny_all(),
+            places: PLACES,
+            drain_timeout: DRAIN_TIMEOUT,
+        }
+    }
+}
+
+/// How a plugin is installed.
+#[derive(Clone, Debug, Default)]
+pub struct InstallOptions {
+    /// What it is granted, by name or by the alias of a family.
+    pub grants: Vec<String>,
+    /// Its configuration, instead of its manifest's.
+    pub config: Option<Map<String, Value>>,
+}
+
+/// How a plugin is replaced by another version.
+#[derive(Clone, Copy, Debug)]
+pub struct UpgradeOptions {
+    /// Whether an operator has seen what the new version asks for beyond the old one.
+    pub approval: Approval,
+    /// Whether the other version may be an older one.
+    pub downgrade: Downgrade,
+}
+
+impl Default for UpgradeOptions {
+    /// Asks, and never goes back.
+    fn default() -> Self {
+        Self {
+            approval: Approval::Ask,
+            downgrade: Downgrade::Refuse,
+        }
+    }
+}
+
+/// Whether an operator has seen what a new version asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// Not yet: a version that asks for more is refused with the difference.
+    Ask,
+    /// Yes: what it asks for is granted.
+    Given,
+}
+
+/// How a plugin is stopped.
+#[derive(Clone, Copy, Debug)]
+pub struct DisableOptions {
+    /// How long running commands are waited for.
+    pub timeout: Duration,
+}
+
+impl Default for DisableOptions {
+    /// Waits 5 s.
+    fn default() -> Self {
+        Self {
+            timeout: DISABLE_TIMEOUT,
+        }
+    }
+}
+
+/// What becomes of a plugin's data when it is removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PluginData {
+    /// It is written to a file in the data directory's `archives`, and deleted.
+    #[default]
+    Archive,
+    /// It is left, for a later install under the same id by the same publisher.
+    Preserve,
+    /// It is deleted. What cannot be deleted does not stop the removal.
+    Discard,
+}
+
+impl Supervisor {
+    /// Opens a data directory, and creates it where there is none. No plugin runs yet: see [`start`](Self::start).
+    ///
+    /// Reads and writes files on the calling thread. What a crash left is repaired.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorOpenError`]: another process has the directory, or it cannot be used.
+    pub fn open(
+        folder: impl AsRef<Path>,
+        runtime: Runtime,
+        trust: TrustStore,
+        settings: SupervisorSettings,
+    ) -> Result<Self, SupervisorOpenError> {
+        let disk = Disk::open(folder.as_ref(), runtime.services().clock.wall())?;
+        let rows = disk.plugins()?;
+        let host = Host::new(runtime, trust, settings, disk, rows).map_err(StoreError::random)?;
+        Ok(Self {
+            host: Arc::new(host),
+            actor: Arc::from("host"),
+        })
+    }
+
+    /// The same supervisor, on behalf of somebody else: the audit trail names them.
+    #[must_use]
+    pub fn acting_as(&self, actor: &str) -> Self {
+        Self {
+            host: Arc::clone(&self.host),
+            actor: Arc::from(actor),
+        }
+    }
+
+    /// Replaces whose word counts. Plugins that run go on; what is started from now on has to be vouched for anew.
+    pub fn set_trust(&self, trust: TrustStore) {
+        self.host.set_trust(trust);
+    }
+
+    /// Installs a plugin. It is not started.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError`]; nothing is left of the attempt but its audit entry.
+    pub async fn install(&self, bundle: Vec<u8>, options: InstallOptions) -> Result<PluginStatus, InstallError> {
+        self.check_open()?;
+        let (host, actor) = (Arc::clone(&self.host), Arc::clone(&self.actor));
+        let work = async move { host.install(bundle, options, &actor).await };
+        self.host
+            .settings
+            .executor
+            .spawn(work)
+            .await
+            .map_err(|_died| HostStopped)?
+    }
+
+    /// Starts a plugin that does not run.
+    ///
+    /// # Errors
+    ///
+    /// [`TransitionError`]; a plugin that did not start is failed.
+    pub async fn enable(&self, id: &str) -> Result<PluginStatus, TransitionError> {
+        self.operate(id, Operation::Enable, Ongoing::enable).await
+    }
+
+    /// Stops a plugin. Its configuration and data stay.
+    ///
+    /// # Errors
+    ///
+    /// [`TransitionError`]. A cleanup that fails is a warning: the plugin is stopped all the same.
+    pub async fn disable(&self, id: &str, options: DisableOptions) -> Result<PluginStatus, TransitionError> {
+        let work = move |ongoing: Arc<Ongoing>| ongoing.disable(options);
+        self.operate(id, Operation::Disable, work).await
+    }
+
+    /// Stops a plugin if it runs, and starts it.
+    ///
+    /// # Errors
+    ///
+    /// [`TransitionError`]; a plugin that did not start is failed.
+    pub async fn restart(&self, id: &str) -> Result<PluginStatus, TransitionError> {
+        self.operate(id, Operation::Restart, Ongoing::restart).await
+    }
+
+    /// Replaces the instances of a plugin by new ones of the same version; no command is lost. A failed plugin is
+    /// started.
+    ///
+    /// # Errors
+    ///
+    /// [`TransitionError`]; after [`ReloadFailed`](TransitionError::ReloadFailed) everything is as it was.
+    pub async fn reload(&self, id: &str) -> Result<PluginStatus, TransitionError> {
+        self.operate(id, Operation::Reload, Ongoing::reload).await
+    }
+
+    /// Replaces the configuration of a plugin, and its instances if it runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload).
+    pub async fn update_config(&self, id: &str, config: Map<String, Value>) -> Result<PluginStatus, TransitionError> {
+        let work = move |ongoing: Arc<Ongoing>| ongoing.update_config(config);
+        self.operate(id, Operation::UpdateConfig, work).await
+    }
+
+    /// Replaces a plugin by another version, with the configuration it has.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload), and [`ApprovalRequired`](TransitionError::ApprovalRequired) when it asks for more.
+    pub async fn upgrade(
+        &self,
+        id: &str,
+        bundle: Vec<u8>,
+        options: UpgradeOptions,
+    ) -> Result<PluginStatus, TransitionError> {
+        let work = move |ongoing: Arc<Ongoing>| ongoing.upgrade(bundle, options);
+        self.operate(id, Operation::Upgrade, work).await
+    }
+
+    /// Brings back the version before the active one, with the configuration it had.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload), and [`NoRollbackVersion`](TransitionError::NoRollbackVersion).
+    pub async fn rollback(&self, id: &str) -> Result<PluginStatus, TransitionError> {
+        self.operate(id, Operation::Rollback, Ongoing::rollback).await
+    }
+
+    /// Lets a plugin do more: a permission, or a family of them by its alias. A plugin that runs is reloaded.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload).
+    pub async fn grant(&self, id: &str, permission: &str) -> Result<PluginStatus, TransitionError> {
+        let permission = permission.to_owned();
+        let work = move |ongoing: Arc<Ongoing>| ongoing.grant(permission);
+        self.operate(id, Operation::Grant, work).await
+    }
+
+    /// Lets a plugin do less. A plugin that runs is reloaded; one that cannot do without has to be stopped first.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload).
+    pub async fn revoke(&self, id: &str, permission: &str) -> Result<PluginStatus, TransitionError> {
+        let permission = permission.to_owned();
+        let work = move |ongoing: Arc<Ongoing>| ongoing.revoke(permission);
+        self.operate(id, Operation::Revoke, work).await
+    }
+
+    /// Lets a plugin be started again that crashed too often. It is not started.
+    ///
+    /// # Errors
+    ///
+    /// [`TransitionError`].
+    pub async fn release(&self, id: &str) -> Result<PluginStatus, TransitionError> {
+        self.operate(id, Operation::Release, Ongoing::release).await
+    }
+
+    /// Removes a plugin, stopping it first if it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`TransitionError`]; a plugin that could not be removed is failed.
+    pub async fn uninstall(&self, id: &str, data: PluginData) -> Result<(), TransitionError> {
+        let work = move |ongoing: Arc<Ongoing>| ongoing.uninstall(data);
+        self.operate(id, Operation::Uninstall, work).await.map(drop)
+    }
+
+    /// A plugin as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`] with the nearest name there is.
+    pub fn status(&self, id: &str) -> Result<PluginStatus, NotFound> {
+        Ok(self.host.find(id)?.status())
+    }
+
+    /// Every plugin as it is now, by id.
+    #[must_use]
+    pub fn list(&self) -> Vec<PluginStatus> {
+        self.host.all().iter().map(|managed| managed.status()).collect()
+    }
+
+    /// The operator's configuration of a plugin; `None` while its manifest's is in use.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`] with the nearest name there is.
+    pub fn config(&self, id: &str) -> Result<Option<Map<String, Value>>, NotFound> {
+        Ok(self.host.find(id)?.view().row.active.config.clone())
+    }
+
+    /// Listens to the events of one plugin, or of all.
+    #[must_use]
+    pub fn subscribe(&self, id: Option<&str>, replay: Replay) -> Subscription {
+        self.host.runtime.events().subscribe(id, replay)
+    }
+
+    async fn operate<W, F>(&self, id: &str, operation: Operation, work: W) -> Result<PluginStatus, TransitionError>
+    where
+        W: FnOnce(Arc<Ongoing>) -> F,
+        F: Future<Output = Result<(), TransitionError>> + Send + 'static,
+    {
+        self.check_open()?;
+        let managed = self.host.find(id)?;
+        let ongoing = Arc::new(Ongoing::begin(&self.host, managed, operation, &self.actor)?);
+        let work = work(Arc::clone(&ongoing));
+        let operation = async move {
+            let result = work.await;
+            if let Err(error) = &result {
+                ongoing.tell_failed(error).await;
+            }
+            let managed = Arc::clone(&ongoing.managed);
+            // Ends the operation before its outcome is told, so that the next one can begin at once.
+            drop(ongoing);
+            result.map(|()| managed.status())
+        };
+        self.host
+            .settings
+            .executor
+            .spawn(operation)
+            .await
+            .map_err(|_died| HostStopped)?
+    }
+
+    pub(super) fn check_open(&self) -> Result<(), HostStopped> {
+        match self.host.is_closed.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => Err(HostStopped),
+        }
+    }
+
+    pub(super) fn actor(&self) -> &Arc<str> {
+        &self.actor
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("actor", &self.actor)
+            .finish_non_exhaustive()
+    }
+}

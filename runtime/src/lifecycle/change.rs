@@ -44,7 +44,7 @@ impl Ongoing {
             ..row.active.clone()
         };
         let candidate = self.host.prepare_installed(PluginRow { active, ..row.clone() }).await?;
-        let before = row.active.config.unwrap_or_else(|| candidate.manifest.config.clone());
+        let before = row.active.config.unwrap_or_else(|| row.active.manifest.config.clone());
         self.put_in_place(candidate, None, CONFIG_CLEANUP_TIME).await?;
         self.tell(EventKind::ConfigUpdated {
             keys: changed_keys(&before, &config),
@@ -75,7 +75,7 @@ impl Ongoing {
             return Err(InstallError::from(other).into());
         }
         let record = self.host.ratchet(&bundle, options.downgrade).await?;
-        let grants = self.approve(&row, bundle.manifest(), options.approval).await?;
+        let grants = approve(&row, bundle.manifest(), options.approval)?;
         let active = VersionRow {
             config: row.active.config.clone(),
             ..version_row(&bundle, Digest::of(&bytes), row.active.ordinal + 1)
@@ -156,32 +156,28 @@ impl Ongoing {
         Ok(self.commit(candidate.row, record).await?)
     }
 
-    /// The grants of the new version, if it asks for nothing that nobody has seen or an operator has.
-    async fn approve(&self, row: &PluginRow, newer: &Manifest, approval: Approval) -> Result<Grants, TransitionError> {
-        let older = match &self.managed.view().current {
-            Some(current) => current.manifest().clone(),
-            None => self.host.verify_installed(row.active.file).await?.manifest().clone(),
-        };
-        let mut grants = row.grants.clone();
-        let difference = beyond(older.difference(newer), &grants);
-        if approval == Approval::Given {
-            grants
-                .granted
-                .extend(difference.added.iter().map(|request| request.name.clone()));
-            grants.granted.extend(difference.now_required);
-        } else if !difference.asks_for_nothing_new() {
-            let difference = Box::new(difference);
-            return Err(TransitionError::ApprovalRequired { difference });
-        }
-        Ok(grants)
-    }
-
     /// What a running plugin is in for. One that does not run is not reloaded.
     fn tell_reloading(&self) {
         if self.managed.view().state == State::Active {
             self.tell(EventKind::Reloading);
         }
     }
+}
+
+/// The grants of the new version, if it asks for nothing that nobody has seen or an operator has.
+fn approve(row: &PluginRow, newer: &Manifest, approval: Approval) -> Result<Grants, TransitionError> {
+    let mut grants = row.grants.clone();
+    let difference = beyond(row.active.manifest.difference(newer), &grants);
+    if approval == Approval::Given {
+        grants
+            .granted
+            .extend(difference.added.iter().map(|request| request.name.clone()));
+        grants.granted.extend(difference.now_required);
+    } else if !difference.asks_for_nothing_new() {
+        let difference = Box::new(difference);
+        return Err(TransitionError::ApprovalRequired { difference });
+    }
+    Ok(grants)
 }
 
 /// The difference without what was granted in advance.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use palisade_bundle::{Bundle, Digest, Manifest, PluginId, TrustStore, VerifiedBundle, closest};
+use palisade_bundle::{Bundle, Digest, PluginId, TrustStore, VerifiedBundle, closest};
 use serde_json::Value;
 use tokio::time::Sleep;
 
@@ -169,13 +169,8 @@ impl Host {
         if let Some(config) = &row.active.config {
             policy = policy.config(Value::Object(config.clone()));
         }
-        let manifest = bundle.manifest().clone();
         let prepared = self.runtime.prepare(policy.admit(bundle)?).await?;
-        Ok(Candidate {
-            row,
-            manifest,
-            prepared,
-        })
+        Ok(Candidate { row, prepared })
     }
 
     /// [`prepare`](Self::prepare) for the version that `row` names.
@@ -188,7 +183,6 @@ impl Host {
 /// A version that is ready to be started, with what is written down once it has.
 pub(super) struct Candidate {
     pub(super) row: PluginRow,
-    pub(super) manifest: Manifest,
     prepared: Prepared,
 }
 

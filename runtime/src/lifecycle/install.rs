@@ -133,6 +133,7 @@ pub(super) fn version_row(bundle: &VerifiedBundle, file: Digest, ordinal: i64) -
     VersionRow {
         ordinal,
         version: bundle.version().to_string(),
+        manifest: Arc::new(bundle.manifest().clone()),
         publisher: bundle.publisher().map(str::to_owned),
         digest: bundle.digest(),
         file,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::disk::PluginRow;
 use super::error::{InstallError, TransitionError};
 use super::ongoing::Ongoing;
-use super::state::State;
+use super::state::{Operation, State};
 use super::supervisor::{DisableOptions, Supervisor};
 use crate::audit::AuditOutcome;
 use crate::event::EventKind;
@@ -16,7 +16,8 @@ impl Supervisor {
     pub async fn start(&self) -> Vec<(String, TransitionError)> {
         let mut failed = Vec::new();
         for status in self.list().into_iter().filter(|status| status.enabled) {
-            if let Err(error) = self.enable(&status.id).await {
+            let started = self.operate(&status.id, Operation::Enable, Ongoing::resume).await;
+            if let Err(error) = started {
                 failed.push((status.id, error));
             }
         }
@@ -26,8 +27,18 @@ impl Supervisor {
 
 impl Ongoing {
     pub(super) async fn enable(self: Arc<Self>) -> Result<(), TransitionError> {
+        self.enable_with(Decided::Now).await
+    }
+
+    /// Starts a plugin that was enabled before the host stopped. Nobody decides anything, so nothing is written down
+    /// unless it fails.
+    async fn resume(self: Arc<Self>) -> Result<(), TransitionError> {
+        self.enable_with(Decided::Before).await
+    }
+
+    async fn enable_with(&self, decided: Decided) -> Result<(), TransitionError> {
         self.tell(EventKind::Enabling);
-        self.start().await?;
+        self.start(decided).await?;
         self.tell(EventKind::Enabled);
         Ok(())
     }
@@ -45,9 +56,9 @@ impl Ongoing {
     }
 
     /// From a state at rest to active, or to failed.
-    pub(super) async fn start(&self) -> Result<(), TransitionError> {
+    async fn start(&self, decided: Decided) -> Result<(), TransitionError> {
         self.enter(State::Loading);
-        match self.load().await {
+        match self.load(decided).await {
             Ok(plugin) => {
                 let started = self.host.next_start();
                 self.managed.update(|view| {
@@ -67,7 +78,7 @@ impl Ongoing {
     }
 
     /// The first instance of a new generation, written down as the one that runs.
-    async fn load(&self) -> Result<Plugin, InstallError> {
+    async fn load(&self, decided: Decided) -> Result<Plugin, InstallError> {
         let row = PluginRow {
             enabled: true,
             was_started: true,
@@ -76,7 +87,12 @@ impl Ongoing {
         };
         let candidate = self.host.prepare_installed(row.clone()).await?;
         let plugin = candidate.start(self.managed.next_generation()).await?;
-        match self.commit(row, None).await {
+        let written = match decided {
+            Decided::Now => self.commit(row, None).await,
+            Decided::Before if row == self.row() => Ok(()),
+            Decided::Before => self.save(row, None).await.map_err(InstallError::from),
+        };
+        match written {
             Ok(()) => Ok(plugin),
             Err(error) => {
                 // It has started, so it may clean up; nobody hears of what comes of that but its log.
@@ -85,4 +101,13 @@ impl Ongoing {
             }
         }
     }
+}
+
+/// When somebody decided that the plugin is to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Decided {
+    /// With this operation, which the audit trail names.
+    Now,
+    /// With an earlier one.
+    Before,
 }

@@ -332,7 +332,7 @@ impl Supervisor {
         self.host.runtime.events().subscribe(id, replay)
     }
 
-    async fn operate<W, F>(&self, id: &str, operation: Operation, work: W) -> Result<PluginStatus, TransitionError>
+    pub(super) async fn operate<W, F>(&self, id: &str, operation: Operation, work: W) -> Result<PluginStatus, TransitionError>
     where
         W: FnOnce(Arc<Ongoing>) -> F,
         F: Future<Output = Result<(), TransitionError>> + Send + 'static,

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use palisade_bundle::{Digest, InstallRecord, Permission, PluginId};
+use palisade_bundle::{Digest, InstallRecord, Manifest, Permission, PluginId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +17,7 @@ use super::{PluginRow, StoreError, SupervisorOpenError, VersionRow};
 const APPLICATION_ID: i32 = 0x5041_4C52;
 
 /// Goes up by one with each change of [`TABLES`].
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// Versions of a plugin that are kept for a rollback, besides the active one (lifecycle.md, step 8).
 const KEPT_VERSIONS: i64 = 5;
@@ -40,8 +40,28 @@ const TABLES: &str = "
         publisher TEXT,
         digest TEXT NOT NULL,
         file TEXT NOT NULL,
+        manifest TEXT NOT NULL,
         config TEXT,
         PRIMARY KEY (plugin, ordinal)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE configs (
+        plugin TEXT NOT NULL REFERENCES plugins (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        version TEXT NOT NULL,
+        config TEXT,
+        PRIMARY KEY (plugin, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE schedules (
+        plugin TEXT NOT NULL REFERENCES plugins (id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        is_paused INTEGER NOT NULL,
+        due_ms INTEGER,
+        PRIMARY KEY (plugin, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE restores (
+        plugin TEXT PRIMARY KEY REFERENCES plugins (id) ON DELETE CASCADE,
+        state BLOB
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE ratchets (
         id TEXT PRIMARY KEY,
@@ -50,7 +70,7 @@ const TABLES: &str = "
 ";
 
 /// The columns of a version, in the order [`version`] reads them.
-const VERSION_COLUMNS: &str = "v.ordinal, v.version, v.publisher, v.digest, v.file, v.config";
+const VERSION_COLUMNS: &str = "v.ordinal, v.version, v.publisher, v.digest, v.file, v.manifest, v.config";
 
 /// What is installed.
 #[derive(Debug)]
@@ -170,9 +190,9 @@ fn save_version(transaction: &Transaction<'_>, row: &PluginRow) -> Result<(), St
     let (id, active) = (row.id.as_str(), &row.active);
     transaction
         .prepare_cached(
-            "INSERT INTO versions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET
+            "INSERT INTO versions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET
                  version = excluded.version, publisher = excluded.publisher, digest = excluded.digest,
-                 file = excluded.file, config = excluded.config",
+                 file = excluded.file, manifest = excluded.manifest, config = excluded.config",
         )?
         .execute(params![
             id,
@@ -181,6 +201,7 @@ fn save_version(transaction: &Transaction<'_>, row: &PluginRow) -> Result<(), St
             active.publisher,
             active.digest.to_string(),
             active.file.to_string(),
+            String::from_utf8_lossy(&active.manifest.to_json()),
             active.config.as_ref().map(to_json).transpose()?,
         ])?;
     transaction
@@ -223,30 +244,31 @@ fn connect(path: &Path) -> Result<Connection, Box<dyn Error + Send + Sync>> {
 }
 
 fn plugin(row: &Row<'_>) -> Result<PluginRow, StoreError> {
-    let id: String = row.get(6)?;
-    let failure: Option<String> = row.get(9)?;
+    let id: String = row.get(7)?;
+    let failure: Option<String> = row.get(10)?;
     let permissions = |column| from_json::<BTreeSet<Permission>>(&row.get::<_, String>(column)?);
     Ok(PluginRow {
         id: id.parse::<PluginId>().map_err(StoreError::registry)?,
-        enabled: row.get(7)?,
-        was_started: row.get(8)?,
+        enabled: row.get(8)?,
+        was_started: row.get(9)?,
         failure: failure.as_deref().map(from_json).transpose()?,
         grants: Grants {
-            granted: permissions(10)?,
-            withheld: permissions(11)?,
+            granted: permissions(11)?,
+            withheld: permissions(12)?,
         },
         active: version(row)?,
     })
 }
 
 fn version(row: &Row<'_>) -> Result<VersionRow, StoreError> {
-    let config: Option<String> = row.get(5)?;
+    let (manifest, config): (String, Option<String>) = (row.get(5)?, row.get(6)?);
     Ok(VersionRow {
         ordinal: row.get(0)?,
         version: row.get(1)?,
         publisher: row.get(2)?,
         digest: digest(row, 3)?,
         file: digest(row, 4)?,
+        manifest: Arc::new(Manifest::parse(manifest.as_bytes()).map_err(StoreError::registry)?),
         config: config.as_deref().map(from_json).transpose()?,
     })
 }

@@ -1,8 +1,9 @@
 //! What the registry holds of a plugin.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use palisade_bundle::{Digest, Permission, PluginId};
+use palisade_bundle::{Digest, Manifest, Permission, PluginId};
 use serde_json::{Map, Value};
 
 use crate::lifecycle::state::State;
@@ -45,6 +46,8 @@ pub(in crate::lifecycle) struct VersionRow {
     /// Counts the versions of a plugin, rolled back ones included.
     pub(in crate::lifecycle) ordinal: i64,
     pub(in crate::lifecycle) version: String,
+    /// What it says of itself.
+    pub(in crate::lifecycle) manifest: Arc<Manifest>,
     pub(in crate::lifecycle) publisher: Option<String>,
     /// The bundle's identity.
     pub(in crate::lifecycle) digest: Digest,

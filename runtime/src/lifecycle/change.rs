@@ -80,6 +80,7 @@ impl Ongoing {
             config: row.active.config.clone(),
             ..version_row(&bundle, Digest::of(&bytes), row.active.ordinal + 1)
         };
+        self.announce(&active.manifest)?;
         let candidate = self.host.prepare(bundle, PluginRow { active, grants, ..row }).await?;
         let staged = self.host.on_disk(move |disk| disk.stage(&bytes)).await?;
         self.put_in_place(candidate, Some(record), CLEANUP_TIME).await?;
@@ -93,6 +94,7 @@ impl Ongoing {
         let current = row.clone();
         let previous = self.host.on_disk(move |disk| disk.previous(&current)).await?;
         let active = previous.ok_or(TransitionError::NoRollbackVersion)?;
+        self.announce(&active.manifest)?;
         let bundle = self.host.verify_installed(active.file).await?;
         // It was here, so it may come back; what the ratchet remembers as the highest stays.
         let record = self.host.ratchet(&bundle, Downgrade::ToSeen).await?;

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::audit_sink::AuditFailed;
 use super::crashes::Quarantined;
+use super::dependencies::DependencyError;
 use super::disk::StoreError;
 use super::state::InvalidState;
 use super::status::RunningOperation;
@@ -33,6 +34,9 @@ pub enum InstallError {
     /// Its module does not load or start.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// It does not go together with the plugins that are here.
+    #[error(transparent)]
+    Dependency(#[from] DependencyError),
     /// The data directory failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,6 +65,7 @@ impl InstallError {
             Self::Ratchet(error) => Some(error),
             Self::Policy(error) => Some(error),
             Self::Load(error) => Some(error),
+            Self::Dependency(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Audit(error) => Some(error),
             Self::HostStopped(error) => Some(error),
@@ -86,6 +91,7 @@ impl Coded for InstallError {
             | Self::Ratchet(_)
             | Self::Policy(_)
             | Self::Load(_)
+            | Self::Dependency(_)
             | Self::Store(_)
             | Self::Audit(_)
             | Self::HostStopped(_) => self.passed_on().map(Coded::details).unwrap_or_default(),
@@ -100,6 +106,7 @@ impl Coded for InstallError {
             | Self::Ratchet(_)
             | Self::Policy(_)
             | Self::Load(_)
+            | Self::Dependency(_)
             | Self::Store(_)
             | Self::Audit(_)
             | Self::HostStopped(_) => self.passed_on().map(Coded::help).unwrap_or_default(),
@@ -120,6 +127,9 @@ pub enum TransitionError {
     /// Something else is being done to the plugin. Nothing was changed.
     #[error(transparent)]
     Busy(#[from] OperationInProgress),
+    /// It does not go together with the other plugins.
+    #[error(transparent)]
+    Dependency(#[from] DependencyError),
     /// The bundle could not be made ready, or did not start.
     #[error(transparent)]
     Bundle(#[from] InstallError),
@@ -162,6 +172,7 @@ impl TransitionError {
             Self::InvalidState(error) => Some(error),
             Self::Busy(error) => Some(error),
             Self::Bundle(error) => Some(error),
+            Self::Dependency(error) => Some(error),
             Self::Storage(error) => Some(error),
             Self::Quarantined(error) => Some(error),
             Self::ApprovalRequired { .. }
@@ -179,6 +190,7 @@ impl Coded for TransitionError {
             Self::InvalidState(error) => error.code(),
             Self::Busy(error) => error.code(),
             Self::Bundle(error) => error.code(),
+            Self::Dependency(error) => error.code(),
             Self::Storage(error) => error.code(),
             Self::Quarantined(error) => error.code(),
             Self::ApprovalRequired { .. } => Code::ApprovalRequired,
@@ -194,6 +206,7 @@ impl Coded for TransitionError {
             Self::InvalidState(error) => error.blame(),
             Self::Busy(error) => error.blame(),
             Self::Bundle(error) => error.blame(),
+            Self::Dependency(error) => error.blame(),
             Self::Storage(error) => error.blame(),
             Self::Quarantined(error) => error.blame(),
             Self::ApprovalRequired { .. } => Blame::Policy,
@@ -212,6 +225,7 @@ impl Coded for TransitionError {
             | Self::InvalidState(_)
             | Self::Busy(_)
             | Self::Bundle(_)
+            | Self::Dependency(_)
             | Self::Storage(_)
             | Self::Quarantined(_)
             | Self::NoRollbackVersion => self.passed_on().map(Coded::details).unwrap_or_default(),
@@ -226,6 +240,7 @@ impl Coded for TransitionError {
             | Self::InvalidState(_)
             | Self::Busy(_)
             | Self::Bundle(_)
+            | Self::Dependency(_)
             | Self::Storage(_)
             | Self::Quarantined(_)
             | Self::NoRollbackVersion => self.passed_on().map(Coded::help).unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use palisade_bundle::{Bundle, Digest, PluginId, TrustStore, VerifiedBundle, closest};
@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Sleep;
 
 use super::audit_sink::AuditFailed;
+use super::dependencies::{Arrangement, DependencyError};
 use super::disk::{Disk, PluginRow, StoreError};
 use super::error::{HostStopped, InstallError, NotFound};
 use super::managed::Managed;
@@ -25,6 +26,8 @@ pub(super) struct Host {
     trust: RwLock<TrustStore>,
     /// Locked no longer than a look-up takes.
     plugins: RwLock<BTreeMap<Arc<str>, Arc<Managed>>>,
+    /// Held from the look at all plugins to what follows from it.
+    arranging: Mutex<()>,
     /// Makes the ids of this run's operations differ from those of others.
     run: u64,
     operations: AtomicU64,
@@ -47,6 +50,7 @@ impl Host {
         };
         Ok(Self {
             plugins: RwLock::new(rows.into_iter().map(managed).collect()),
+            arranging: Mutex::default(),
             runtime,
             settings,
             disk: Arc::new(disk),
@@ -69,6 +73,41 @@ impl Host {
     pub(super) fn all(&self) -> Vec<Arc<Managed>> {
         let plugins = self.plugins.read().unwrap_or_else(PoisonError::into_inner);
         plugins.values().cloned().collect()
+    }
+
+    /// Looks at all plugins and does what follows, before anybody else's look.
+    pub(super) fn arrange<T>(
+        &self,
+        act: impl FnOnce(&Arrangement) -> Result<T, DependencyError>,
+    ) -> Result<T, DependencyError> {
+        let _turn = self.arranging.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&Arrangement::of(&self.all()))
+    }
+
+    /// The plugins that are to run, in ranks: those of one rank can start at the same time, after those of the ranks
+    /// before it.
+    pub(super) fn ranks(&self) -> Vec<Vec<String>> {
+        let plugins = self.all();
+        let mut ranks = Arrangement::of(&plugins).ranks();
+        let is_enabled = |id: &PluginId| {
+            let mut enabled = plugins.iter().filter(|managed| managed.view().row.enabled);
+            enabled.any(|managed| managed.id == *id)
+        };
+        ranks.iter_mut().for_each(|rank| rank.retain(is_enabled));
+        ranks
+            .into_iter()
+            .map(|rank| rank.iter().map(PluginId::to_string).collect())
+            .collect()
+    }
+
+    /// The plugins that run, none before those that need it.
+    pub(super) fn running(&self) -> Vec<Arc<Managed>> {
+        let mut running = self.all();
+        let ranks = Arrangement::of(&running).ranks();
+        let rank = |managed: &Managed| ranks.iter().position(|rank| rank.contains(&managed.id));
+        running.retain(|managed| managed.view().current.is_some());
+        running.sort_by_cached_key(|managed| std::cmp::Reverse((rank(managed), managed.view().started)));
+        running
     }
 
     /// Takes the name of a plugin; fails with the one that has it.

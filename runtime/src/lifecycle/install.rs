@@ -7,6 +7,7 @@ use palisade_bundle::{Coded, Digest, Downgrade, InstallRecord, Permission, Plugi
 use serde_json::Map;
 
 use super::audit_sink::outcome_of;
+use super::dependencies::Wanted;
 use super::disk::{Grants, PluginRow, VersionRow};
 use super::error::{HostStopped, InstallError};
 use super::host::Host;
@@ -96,6 +97,8 @@ impl Host {
 impl Ongoing {
     async fn install(&self, bytes: Vec<u8>, bundle: VerifiedBundle) -> Result<(), InstallError> {
         self.tell(EventKind::Installing);
+        self.host
+            .arrange(|all| all.check_needs(bundle.manifest(), Wanted::Present))?;
         let record = self.host.ratchet(&bundle, Downgrade::Refuse).await?;
         let candidate = self.host.prepare(bundle, self.row()).await?;
         let staged = self.host.on_disk(move |disk| disk.stage(&bytes)).await?;

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use palisade_bundle::PluginId;
+use palisade_bundle::{Manifest, PluginId};
 
 use super::crashes::Crashes;
+use super::dependencies::Member;
 use super::disk::PluginRow;
 use super::error::{OperationInProgress, TransitionError};
 use super::gate::{Closed, Gate};
@@ -30,6 +31,8 @@ pub(super) struct Managed {
 pub(super) struct View {
     pub(super) row: PluginRow,
     pub(super) state: State,
+    /// What it is about to be, while it is replaced by another version.
+    pub(super) becoming: Option<Arc<Manifest>>,
     /// The generation that serves commands, or will again.
     pub(super) current: Option<Plugin>,
     pub(super) draining: Option<Draining>,
@@ -47,6 +50,7 @@ impl Managed {
             view: RwLock::new(Arc::new(View {
                 row,
                 state,
+                becoming: None,
                 current: None,
                 draining: None,
                 is_degraded: false,
@@ -108,7 +112,18 @@ impl Managed {
                 view.draining = None;
             });
         }
+        self.update(|view| view.becoming = None);
         *self.operation() = None;
+    }
+
+    /// What it is to others.
+    pub(super) fn member(&self) -> Member {
+        let view = self.view();
+        Member {
+            manifest: Arc::clone(&view.row.active.manifest),
+            becoming: view.becoming.clone(),
+            state: view.state,
+        }
     }
 
     pub(super) fn status(&self) -> PluginStatus {

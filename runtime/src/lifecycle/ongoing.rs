@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade_bundle::{Code, Coded, InstallRecord, Timestamp};
+use palisade_bundle::{Code, Coded, InstallRecord, Manifest, Timestamp};
 use serde_json::Map;
 
 use super::audit_sink::AuditFailed;
 use super::audit_sink::outcome_of;
 use super::crashes::Quarantined;
+use super::dependencies::{Arrangement, DependencyError, Wanted};
 use super::disk::{PluginRow, StoreError};
 use super::error::{HostStopped, InstallError, TransitionError};
 use super::host::Host;
@@ -126,14 +127,47 @@ impl Ongoing {
     /// Goes to another state. The table says which ones follow; an operation that would leave it is a bug of ours, and
     /// ends as a failed plugin.
     pub(super) fn enter(&self, next: State) {
+        let changed = self.become_next(next);
+        self.tell(changed);
+    }
+
+    /// [`enter`](Self::enter), if the other plugins let it.
+    pub(super) fn enter_if(
+        &self,
+        next: State,
+        check: impl FnOnce(&Arrangement) -> Result<(), DependencyError>,
+    ) -> Result<(), DependencyError> {
+        let changed = self.host.arrange(|all| {
+            check(all)?;
+            Ok(self.become_next(next))
+        })?;
+        self.tell(changed);
+        Ok(())
+    }
+
+    fn become_next(&self, next: State) -> EventKind {
         let from = self.managed.view().state;
         let to = if from.may_become(next) { next } else { State::Failed };
         self.managed.update(|view| view.state = to);
-        self.tell(EventKind::StateChanged {
+        EventKind::StateChanged {
             from,
             to,
             reason: self.name,
-        });
+        }
+    }
+
+    /// Makes known that another version is about to take the plugin's place, if the other plugins let it.
+    pub(super) fn announce(&self, newer: &Arc<Manifest>) -> Result<(), DependencyError> {
+        let wanted = match self.managed.view().state {
+            State::Active => Wanted::Running,
+            _ => Wanted::Present,
+        };
+        self.host.arrange(|all| {
+            all.check_needs(newer, wanted)?;
+            all.check_replaceable(newer)?;
+            self.managed.update(|view| view.becoming = Some(Arc::clone(newer)));
+            Ok(())
+        })
     }
 
     /// Writes down what is about to take effect, and then the change itself.

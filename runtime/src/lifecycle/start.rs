@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::dependencies::Wanted;
 use super::disk::PluginRow;
 use super::error::{InstallError, TransitionError};
 use super::ongoing::Ongoing;
@@ -11,16 +15,31 @@ use crate::audit::AuditOutcome;
 use crate::event::EventKind;
 use crate::sandbox::Plugin;
 
+/// Plugins that start at once when a host does. Compiling has bounds of its own; this one keeps the reading and hashing
+/// of bundles from taking a thread for each.
+const STARTS_AT_ONCE: usize = 8;
+
 impl Supervisor {
-    /// Starts every plugin that is to run whenever the host does, and returns those that did not start.
+    /// Starts every plugin that is to run whenever the host does, those first that others need, and returns those that
+    /// did not start.
     pub async fn start(&self) -> Vec<(String, TransitionError)> {
         let mut failed = Vec::new();
-        for status in self.list().into_iter().filter(|status| status.enabled) {
-            let started = self.operate(&status.id, Operation::Enable, Ongoing::resume).await;
-            if let Err(error) = started {
-                failed.push((status.id, error));
+        for rank in self.host.ranks() {
+            let places = Arc::new(Semaphore::new(STARTS_AT_ONCE));
+            let mut starts = JoinSet::new();
+            for id in rank {
+                let (supervisor, places) = (self.clone(), Arc::clone(&places));
+                let start = async move {
+                    let _place = places.acquire().await;
+                    let started = supervisor.operate(&id, Operation::Enable, Ongoing::resume).await;
+                    (id, started)
+                };
+                starts.spawn_on(start, &self.host.settings.executor);
             }
+            let ended = starts.join_all().await;
+            failed.extend(ended.into_iter().filter_map(|(id, started)| Some((id, started.err()?))));
         }
+        failed.sort_by(|(one, _), (other, _)| one.cmp(other));
         failed
     }
 }
@@ -45,11 +64,15 @@ impl Ongoing {
 
     pub(super) async fn restart(self: Arc<Self>) -> Result<(), TransitionError> {
         if self.managed.view().state == State::Active {
-            let version = self.row().active.version;
-            // Before anything is stopped; the start is written down once more, when it has succeeded.
-            self.record(AuditOutcome::Succeeded, &version, None).await?;
+            let active = self.row().active;
+            // Before anything is stopped: what cannot start again goes on.
+            self.host
+                .arrange(|all| all.check_needs(&active.manifest, Wanted::Running))?;
+            // The start is written down once more, when it has succeeded.
+            self.record(AuditOutcome::Succeeded, &active.version, None).await?;
             self.tell(EventKind::Disabling);
-            self.stop(DisableOptions::default().timeout).await;
+            self.enter(State::Unloading);
+            self.unload(DisableOptions::default().timeout).await;
             self.tell(EventKind::Disabled);
         }
         self.enable().await
@@ -57,7 +80,8 @@ impl Ongoing {
 
     /// From a state at rest to active, or to failed.
     async fn start(&self, decided: Decided) -> Result<(), TransitionError> {
-        self.enter(State::Loading);
+        let manifest = self.row().active.manifest;
+        self.enter_if(State::Loading, |all| all.check_needs(&manifest, Wanted::Running))?;
         match self.load(decided).await {
             Ok(plugin) => {
                 let started = self.host.next_start();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::dependencies::{Arrangement, Wanted};
 use super::disk::PluginRow;
 use super::error::TransitionError;
 use super::gate::Closed;
@@ -19,7 +20,7 @@ use crate::event::EventKind;
 pub(super) const CLEANUP_TIME: Duration = Duration::from_secs(30);
 
 impl Supervisor {
-    /// Stops every plugin that runs, the one that was started last first, within `budget` all together. No operation
+    /// Stops every plugin that runs, none before those that need it, within `budget` all together. No operation
     /// begins any more. What is enabled stays enabled for the next start.
     ///
     /// Returns the plugins that were not stopped in order, with the reason.
@@ -28,9 +29,7 @@ impl Supervisor {
         let (host, actor) = (Arc::clone(&self.host), Arc::clone(self.actor()));
         let stop_all = async move {
             let deadline = Instant::now() + budget;
-            let mut running = host.all();
-            running.retain(|managed| managed.view().current.is_some());
-            running.sort_by_key(|managed| std::cmp::Reverse(managed.view().started));
+            let running = host.running();
             let mut left = Vec::new();
             for managed in running {
                 let id = managed.id.to_string();
@@ -53,15 +52,23 @@ impl Ongoing {
     pub(super) async fn disable(self: Arc<Self>, options: DisableOptions) -> Result<(), TransitionError> {
         self.tell(EventKind::Disabling);
         let version = self.row().active.version;
+        let is_free = |all: &Arrangement| match self.managed.view().state {
+            State::Active => all.check_free(&self.managed.id, Wanted::Running),
+            // Whoever needs it does without already.
+            _ => Ok(()),
+        };
+        self.host.arrange(is_free)?;
         // Before anything is stopped, because that cannot be taken back.
         self.record(AuditOutcome::Succeeded, &version, None).await?;
-        self.disable_unrecorded(options.timeout).await?;
+        self.enter_if(State::Unloading, is_free)?;
+        self.unload_for_good(options.timeout).await?;
         self.tell(EventKind::Disabled);
         Ok(())
     }
 
-    pub(super) async fn disable_unrecorded(&self, timeout: Duration) -> Result<(), TransitionError> {
-        self.stop(timeout).await;
+    /// [`unload`](Self::unload), and not to run when the host starts again.
+    pub(super) async fn unload_for_good(&self, timeout: Duration) -> Result<(), TransitionError> {
+        self.unload(timeout).await;
         let row = PluginRow {
             enabled: false,
             was_started: true,
@@ -73,13 +80,13 @@ impl Ongoing {
 
     async fn shut_down(&self, remaining: Duration) {
         self.tell(EventKind::Disabling);
-        self.stop(remaining).await;
+        self.enter(State::Unloading);
+        self.unload(remaining).await;
         self.tell(EventKind::Disabled);
     }
 
-    /// From active or failed to disabled: nobody gets in, whoever is inside is waited for, everything is released.
-    pub(super) async fn stop(&self, timeout: Duration) {
-        self.enter(State::Unloading);
+    /// From unloading to disabled: nobody gets in, whoever is inside is waited for, everything is released.
+    pub(super) async fn unload(&self, timeout: Duration) {
         self.managed.gate.close(Closed::Shut);
         self.drain(timeout).await;
         let current = self.managed.view().current.clone();

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use super::audit_sink::AuditSink;
+use super::dependencies::{Arrangement, DependencyGraph};
 use super::disk::{Disk, StoreError, SupervisorOpenError};
 use super::error::{HostStopped, InstallError, NotFound, TransitionError};
 use super::host::Host;
@@ -326,13 +327,24 @@ impl Supervisor {
         Ok(self.host.find(id)?.view().row.active.config.clone())
     }
 
+    /// Who needs whom, and who starts when.
+    #[must_use]
+    pub fn dependencies(&self) -> DependencyGraph {
+        Arrangement::of(&self.host.all()).graph()
+    }
+
     /// Listens to the events of one plugin, or of all.
     #[must_use]
     pub fn subscribe(&self, id: Option<&str>, replay: Replay) -> Subscription {
         self.host.runtime.events().subscribe(id, replay)
     }
 
-    pub(super) async fn operate<W, F>(&self, id: &str, operation: Operation, work: W) -> Result<PluginStatus, TransitionError>
+    pub(super) async fn operate<W, F>(
+        &self,
+        id: &str,
+        operation: Operation,
+        work: W,
+    ) -> Result<PluginStatus, TransitionError>
     where
         W: FnOnce(Arc<Ongoing>) -> F,
         F: Future<Output = Result<(), TransitionError>> + Send + 'static,

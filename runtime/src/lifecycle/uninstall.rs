@@ -6,6 +6,7 @@ use data_encoding::BASE64;
 use palisade_bundle::Timestamp;
 use serde::Serialize;
 
+use super::dependencies::{Arrangement, Wanted};
 use super::error::TransitionError;
 use super::ongoing::Ongoing;
 use super::state::State;
@@ -47,13 +48,16 @@ impl Ongoing {
     pub(super) async fn uninstall(self: Arc<Self>, data: PluginData) -> Result<(), TransitionError> {
         self.tell(EventKind::Uninstalling);
         let version = self.row().active.version;
+        let is_free = |all: &Arrangement| all.check_free(&self.managed.id, Wanted::Present);
+        self.host.arrange(is_free)?;
         self.record(AuditOutcome::Succeeded, &version, None).await?;
         if self.managed.view().state == State::Active {
             self.tell(EventKind::Disabling);
-            self.disable_unrecorded(DisableOptions::default().timeout).await?;
+            self.enter(State::Unloading);
+            self.unload_for_good(DisableOptions::default().timeout).await?;
             self.tell(EventKind::Disabled);
         }
-        self.enter(State::Uninstalling);
+        self.enter_if(State::Uninstalling, is_free)?;
         if let Err(error) = self.remove(data).await {
             self.fail(&error).await;
             return Err(error);

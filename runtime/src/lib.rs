@@ -63,6 +63,7 @@ mod receipt;
 mod sandbox;
 mod services;
 
+pub use jiff::tz::TimeZone;
 pub use palisade_abi::{Delivery, DeliveryKind, GuestError, Level};
 pub use palisade_bundle::*;
 

@@ -14,6 +14,7 @@ use super::dependencies::{Arrangement, DependencyError};
 use super::disk::{Disk, PluginRow, StoreError};
 use super::error::{HostStopped, InstallError, NotFound};
 use super::managed::Managed;
+use super::schedule::{Calendar, Timetable};
 use super::supervisor::SupervisorSettings;
 use crate::audit::AuditEntry;
 use crate::sandbox::{LoadError, Plugin, Prepared, Runtime};
@@ -28,6 +29,7 @@ pub(super) struct Host {
     plugins: RwLock<BTreeMap<Arc<str>, Arc<Managed>>>,
     /// Held from the look at all plugins to what follows from it.
     arranging: Mutex<()>,
+    pub(super) timetable: Timetable,
     /// Makes the ids of this run's operations differ from those of others.
     run: u64,
     operations: AtomicU64,
@@ -41,8 +43,12 @@ impl Host {
         trust: TrustStore,
         settings: SupervisorSettings,
         disk: Disk,
-        rows: Vec<PluginRow>,
-    ) -> Result<Self, getrandom::Error> {
+    ) -> Result<Self, StoreError> {
+        let (rows, schedules) = (disk.plugins()?, disk.schedules()?);
+        let calendar = Calendar {
+            zone: settings.time_zone.clone(),
+            jitter: settings.schedule_jitter,
+        };
         let managed = |row: PluginRow| {
             let state = row.state_at_rest();
             let managed = Managed::new(row, state, settings.places);
@@ -55,7 +61,8 @@ impl Host {
             settings,
             disk: Arc::new(disk),
             trust: RwLock::new(trust),
-            run: getrandom::u64()?,
+            timetable: Timetable::new(calendar, schedules),
+            run: getrandom::u64().map_err(StoreError::random)?,
             operations: AtomicU64::new(0),
             starts: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
@@ -124,6 +131,7 @@ impl Host {
         let removed = plugins.remove(id.as_str());
         drop(plugins);
         drop(removed);
+        self.timetable.forget(id);
     }
 
     pub(super) fn set_trust(&self, trust: TrustStore) {

@@ -18,6 +18,7 @@ mod install;
 mod managed;
 mod ongoing;
 mod replace;
+mod schedule;
 mod start;
 mod state;
 mod status;
@@ -34,6 +35,7 @@ pub use self::crashes::Quarantined;
 pub use self::dependencies::{DependencyEdge, DependencyError, DependencyGraph};
 pub use self::disk::{StoreError, SupervisorOpenError};
 pub use self::error::{HostStopped, InstallError, NotFound, OperationInProgress, TransitionError};
+pub use self::schedule::{ScheduleError, ScheduleStatus};
 pub use self::state::{Admission, InvalidState, Operation, State};
 pub use self::status::{Draining, Failure, Health, PluginStatus, RunningOperation};
 pub use self::supervisor::{

@@ -128,7 +128,7 @@ impl Ongoing {
     /// ends as a failed plugin.
     pub(super) fn enter(&self, next: State) {
         let changed = self.become_next(next);
-        self.tell(changed);
+        self.tell_state(changed);
     }
 
     /// [`enter`](Self::enter), if the other plugins let it.
@@ -141,8 +141,13 @@ impl Ongoing {
             check(all)?;
             Ok(self.become_next(next))
         })?;
-        self.tell(changed);
+        self.tell_state(changed);
         Ok(())
+    }
+
+    fn tell_state(&self, changed: EventKind) {
+        self.tell(changed);
+        self.host.timetable.changed.notify_one();
     }
 
     fn become_next(&self, next: State) -> EventKind {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use palisade_bundle::{Downgrade, TrustStore};
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use super::audit_sink::AuditSink;
 use super::dependencies::{Arrangement, DependencyGraph};
-use super::disk::{Disk, StoreError, SupervisorOpenError};
+use super::disk::{Disk, SupervisorOpenError};
 use super::error::{HostStopped, InstallError, NotFound, TransitionError};
 use super::host::Host;
 use super::ongoing::Ongoing;
@@ -31,6 +32,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long they are waited for when it is stopped, unless asked otherwise.
 const DISABLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most a scheduled command is put off, unless set otherwise: nobody who says a minute means less than five seconds.
+const SCHEDULE_JITTER: Duration = Duration::from_secs(5);
 
 /// The plugins of one data directory, from install to uninstall. Cheap to clone.
 ///
@@ -55,6 +59,11 @@ pub struct SupervisorSettings {
     pub places: usize,
     /// How long running commands are waited for when a plugin is replaced, and how long new ones wait. 60 s.
     pub drain_timeout: Duration,
+    /// The time zone in which the cron expressions of schedules are read. UTC.
+    pub time_zone: TimeZone,
+    /// The most a scheduled command is put off, by a part that is always the same for the same one, so that not all of
+    /// them begin with the minute. 5 s, and never more than a tenth of the time to the next.
+    pub schedule_jitter: Duration,
 }
 
 impl SupervisorSettings {
@@ -67,6 +76,8 @@ impl SupervisorSettings {
             policy: Policy::deny_all(),
             places: PLACES,
             drain_timeout: DRAIN_TIMEOUT,
+            time_zone: TimeZone::UTC,
+            schedule_jitter: SCHEDULE_JITTER,
         }
     }
 }
@@ -151,21 +162,23 @@ impl Supervisor {
         settings: SupervisorSettings,
     ) -> Result<Self, SupervisorOpenError> {
         let disk = Disk::open(folder.as_ref(), runtime.services().clock.wall())?;
-        let rows = disk.plugins()?;
-        let host = Host::new(runtime, trust, settings, disk, rows).map_err(StoreError::random)?;
-        Ok(Self {
-            host: Arc::new(host),
-            actor: Arc::from("host"),
-        })
+        let host = Arc::new(Host::new(runtime, trust, settings, disk)?);
+        host.keep_time();
+        Ok(Self::acting_for(&host, "host"))
+    }
+
+    /// A supervisor on behalf of `actor`.
+    pub(super) fn acting_for(host: &Arc<Host>, actor: &str) -> Self {
+        Self {
+            host: Arc::clone(host),
+            actor: Arc::from(actor),
+        }
     }
 
     /// The same supervisor, on behalf of somebody else: the audit trail names them.
     #[must_use]
     pub fn acting_as(&self, actor: &str) -> Self {
-        Self {
-            host: Arc::clone(&self.host),
-            actor: Arc::from(actor),
-        }
+        Self::acting_for(&self.host, actor)
     }
 
     /// Replaces whose word counts. Plugins that run go on; what is started from now on has to be vouched for anew.

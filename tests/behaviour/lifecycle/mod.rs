@@ -3,6 +3,7 @@
 mod dependencies;
 mod disk;
 mod reload;
+mod schedule;
 mod verbs;
 
 use std::path::Path;

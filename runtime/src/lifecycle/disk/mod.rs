@@ -6,6 +6,7 @@ mod error;
 mod folder;
 mod registry;
 mod rows;
+mod schedules;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub use self::error::{StoreError, SupervisorOpenError};
 use self::folder::Folder;
 use self::registry::Registry;
 pub(super) use self::rows::{Grants, PluginRow, VersionRow};
+pub(super) use self::schedules::ScheduleRow;
 use super::status::Failure;
 
 /// The data directory. Everything here blocks.
@@ -92,6 +94,16 @@ impl Disk {
     /// Writes down what a plugin is now, in one transaction.
     pub(super) fn save(&self, row: &PluginRow, record: Option<&InstallRecord>) -> Result<(), StoreError> {
         self.registry.save(row, record)
+    }
+
+    /// Every entry of a schedule that is known.
+    pub(super) fn schedules(&self) -> Result<Vec<ScheduleRow>, StoreError> {
+        self.registry.schedules()
+    }
+
+    /// Writes down what is known of entries of schedules, in one transaction.
+    pub(super) fn save_schedules(&self, rows: &[ScheduleRow]) -> Result<(), StoreError> {
+        self.registry.save_schedules(rows)
     }
 
     /// The version before the active one.

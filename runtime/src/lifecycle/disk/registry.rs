@@ -55,6 +55,7 @@ const TABLES: &str = "
     CREATE TABLE schedules (
         plugin TEXT NOT NULL REFERENCES plugins (id) ON DELETE CASCADE,
         name TEXT NOT NULL,
+        recurrence TEXT NOT NULL,
         is_paused INTEGER NOT NULL,
         due_ms INTEGER,
         PRIMARY KEY (plugin, name)
@@ -161,7 +162,7 @@ impl Registry {
         Ok(())
     }
 
-    fn database(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn database(&self) -> MutexGuard<'_, Connection> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

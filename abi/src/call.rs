@@ -3,10 +3,15 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+/// The largest state record that is handed to `plugin_init`. A guest reads the input of every instance, whether it wants
+/// the record or not, and that much takes a tenth of the fuel of a start.
+pub const MAX_INIT_STATE_BYTES: usize = 64 * 1024;
+
 /// The input of `plugin_init`. A guest ignores members it does not know, so later minor versions may add some.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InitInput {
     /// The manifest's `id`.
     pub plugin_id: String,
@@ -21,9 +26,10 @@ pub struct InitInput {
     /// What a command of this instance may use.
     #[serde(default)]
     pub limits: InitLimits,
-    /// What an earlier instance left behind; absent on a first start.
+    /// The state record that an earlier instance left behind, if it is at most [`MAX_INIT_STATE_BYTES`]; a larger one is
+    /// there for `state_get`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<Value>,
+    pub state: Option<Box<RawValue>>,
 }
 
 /// The effective limits a guest is told about; the host enforces them whatever the guest does.

@@ -9,6 +9,7 @@ mod host;
 mod reply;
 mod surface;
 
+pub use crate::call::MAX_INIT_STATE_BYTES;
 pub use crate::call::{CommandDescription, Description, Encoding, GuestError, InitInput, InitLimits};
 pub use crate::call::{Level, UnknownLevel};
 pub use crate::host::{Delivery, DeliveryKind, HttpRequestHead, HttpResponseHead, KeyPage, SystemInfo};

@@ -110,7 +110,7 @@ exports! {
          memory. The host asks only when the buffer it knows is too small.";
     PLUGIN_INIT "plugin_init" true (ptr len) Some(I64),
         "Once per instance, before any command. The input is JSON: `plugin_id`, `version`, `config`, `permissions`, \
-         `limits`, and `state` when an earlier instance left some.";
+         `limits`, and `state` when an earlier instance left some of at most 64 KiB.";
     PLUGIN_COMMAND "plugin_command" true (name_ptr name_len args_ptr args_len) Some(I64),
         "One command. Name and arguments lie in the input buffer.";
     PLUGIN_CLEANUP "plugin_cleanup" true () Some(I64),

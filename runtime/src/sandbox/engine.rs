@@ -19,7 +19,7 @@ use super::threads::Threads;
 use super::{imports, wasi};
 use crate::event::{Event, EventId, EventKind, EventRing};
 use crate::limits::Limits;
-use crate::services::{HostServices, Namespace};
+use crate::services::{HostServices, Namespace, StorageError};
 
 /// Stack of WebAssembly frames (sandbox.md, "Limits"); deeper recursion is `GUEST_TRAP stack_overflow`.
 const WASM_STACK_BYTES: usize = 512 * 1024;
@@ -108,6 +108,15 @@ impl Runtime {
     /// What the host lends to plugins.
     pub(crate) fn services(&self) -> &HostServices {
         &self.shared.services
+    }
+
+    /// Replaces a plugin's state record from outside of it; the next instance is told.
+    pub(crate) async fn set_state(&self, of: &Namespace, record: Option<Vec<u8>>) -> Result<(), StorageError> {
+        let shares = self.shared.shares.of(of);
+        shares.state.note();
+        let set = self.shared.services.storage.set_state(of, record).await;
+        shares.state.note();
+        set
     }
 
     /// The last events of all plugins.

@@ -140,6 +140,8 @@ impl Runtime {
             }
         }
         let shares = shared.shares.of(&powers::namespace(bundle.bundle()));
+        // Whoever else can write to the storage may have, since the last load.
+        shares.state.note();
         Ok(Powers::of(
             bundle,
             limits,

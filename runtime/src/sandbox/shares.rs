@@ -40,6 +40,7 @@ pub(super) struct Shares {
     host_calls: AtomicU64,
     /// How often it may send requests; made by the first load.
     network: OnceLock<Arc<NetworkShares>>,
+    pub(super) state: StateWrites,
     storage_threshold: Threshold,
     pub(super) fuel_threshold: Threshold,
     pub(super) memory_threshold: Threshold,
@@ -76,6 +77,39 @@ impl Shares {
     /// Whether storage has just crossed four fifths of its quota.
     pub(super) fn storage_crossed(&self, used: u64, limit: u64) -> bool {
         self.storage_threshold.crossed(used, limit)
+    }
+}
+
+/// Whether there may be a state record: most plugins have none, and looking for it each time an instance starts is not
+/// for nothing.
+#[derive(Debug, Default)]
+pub(super) struct StateWrites {
+    /// Goes up before and after each change.
+    changes: AtomicU64,
+    /// `changes` plus one, when a look found nothing.
+    none_at: AtomicU64,
+}
+
+impl StateWrites {
+    /// Notes that the record is about to change, or has.
+    pub(super) fn note(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Looks for the record, unless there is none for sure.
+    pub(super) async fn look<E>(
+        &self,
+        read: impl Future<Output = Result<Option<Vec<u8>>, E>>,
+    ) -> Result<Option<Vec<u8>>, E> {
+        let seen = self.changes.load(Ordering::Acquire).saturating_add(1);
+        if self.none_at.load(Ordering::Acquire) == seen {
+            return Ok(None);
+        }
+        let record = read.await?;
+        if record.is_none() {
+            self.none_at.store(seen, Ordering::Release);
+        }
+        Ok(record)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Starting an instance: its phases, and why it did not start.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
-use palisade_abi::{GuestError, export};
-use palisade_bundle::{Blame, Code, Coded};
+use palisade_abi::{GuestError, MAX_INIT_STATE_BYTES, export};
+use palisade_bundle::{Blame, Code, Coded, Permission};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -14,6 +15,7 @@ use super::load::Loaded;
 use super::meter::Slices;
 use super::tape::Tape;
 use super::trap::{Budget, Stopped};
+use crate::services::StorageError;
 
 impl Loaded {
     pub(super) fn store(&self, slices: &Slices, tape: Tape) -> PluginStore {
@@ -28,6 +30,24 @@ impl Loaded {
             deadline: later(start, budget.time),
             budget,
         }
+    }
+}
+
+impl Loaded {
+    /// What an instance is told at its start: who it is, and the state record if it may read it.
+    async fn introduction(&self, tape: &Tape) -> Result<Cow<'_, [u8]>, StorageError> {
+        let powers = &self.powers;
+        if !powers.grant().allows(&Permission::StateRead) {
+            return Ok(Cow::Borrowed(&self.init_input));
+        }
+        let read = powers.services.storage.state(&powers.namespace);
+        let record = tape.state(powers.shares.state.look(read)).await?;
+        Ok(match (record, self.init_input.split_last()) {
+            (Some(record), Some((brace, rest))) if record.len() <= MAX_INIT_STATE_BYTES => {
+                Cow::Owned([rest, b",\"state\":", &record, &[*brace]].concat())
+            }
+            _ => Cow::Borrowed(&self.init_input),
+        })
     }
 }
 
@@ -61,7 +81,9 @@ pub(super) async fn start_instance(
             .map_err(stopped_in(Phase::Initialize))?;
     }
 
-    let (init_input, mut buffer) = (&loaded.init_input, InputBuffer::default());
+    let init_input = loaded.introduction(&store.data().tape.clone()).await;
+    let init_input = &*init_input.map_err(|error| StartError::new(Phase::Init, StartFailure::State(error)))?;
+    let mut buffer = InputBuffer::default();
     let address = entry.buffer(store, &exports, &mut buffer, init_input.len()).await;
     let address = address.map_err(stopped_in(Phase::Buffer))?;
     let written = exports
@@ -150,6 +172,9 @@ pub enum StartFailure {
     /// The guest was stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// The state record could not be read.
+    #[error(transparent)]
+    State(#[from] StorageError),
     /// `plugin_init` answered with an error.
     #[error("the plugin refused to start, {}: {}", shortened(&.0.code), shortened(&.0.message))]
     Refused(GuestError),
@@ -160,6 +185,7 @@ impl Coded for StartError {
         match &self.failure {
             StartFailure::Stopped(Stopped::DeadlinePassed { .. }) => Code::InitializationTimeout,
             StartFailure::Stopped(stopped) => stopped.code(),
+            StartFailure::State(error) => error.code(),
             StartFailure::Refused(_) => Code::InitializationFailed,
         }
     }
@@ -167,6 +193,7 @@ impl Coded for StartError {
     fn blame(&self) -> Blame {
         match &self.failure {
             StartFailure::Stopped(stopped) => stopped.blame(),
+            StartFailure::State(error) => error.blame(),
             StartFailure::Refused(_) => Blame::Plugin,
         }
     }
@@ -174,6 +201,7 @@ impl Coded for StartError {
     fn details(&self) -> Map<String, Value> {
         let mut details = match &self.failure {
             StartFailure::Stopped(stopped) => stopped.details(),
+            StartFailure::State(error) => error.details(),
             StartFailure::Refused(error) => Map::from_iter([(
                 "cause".to_owned(),
                 serde_json::json!({"code": error.code, "message": error.message, "details": error.details}),
@@ -188,6 +216,7 @@ impl Coded for StartError {
             // The budget of a start is fixed: there is nothing to ask for.
             StartFailure::Stopped(Stopped::FuelExhausted { .. }) => Vec::new(),
             StartFailure::Stopped(stopped) => stopped.help(),
+            StartFailure::State(error) => error.help(),
             StartFailure::Refused(_) => Vec::new(),
         }
     }

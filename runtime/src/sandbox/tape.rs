@@ -129,6 +129,8 @@ enum Entry {
     Monotonic(u64),
     /// Nanoseconds since 1970.
     Wall(u64),
+    /// The state record that the instance was started with, base64.
+    State(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -257,6 +259,27 @@ impl Tape {
         Ok(())
     }
 
+    /// The state record an instance starts with: `fresh`, recorded, or that of the tape, which has none unless it says so.
+    pub(super) async fn state<E>(
+        &self,
+        fresh: impl Future<Output = Result<Option<Vec<u8>>, E>>,
+    ) -> Result<Option<Vec<u8>>, E> {
+        if let Some(Reel::Playing { left, played }) = self.reel().as_deref_mut() {
+            let Some(Entry::State(record)) = left.front() else {
+                return Ok(None);
+            };
+            let record = BASE64.decode(record.as_bytes()).ok();
+            left.pop_front();
+            *played += 1;
+            return Ok(record);
+        }
+        let record = fresh.await?;
+        if let Some(record) = &record {
+            self.keep_with(|| Entry::State(BASE64.encode(record)));
+        }
+        Ok(record)
+    }
+
     /// A reading of the monotonic clock: a fresh one, or that of the tape. The engine's clocks cannot fail, so a
     /// tape that does not fit answers the fresh one and the next entry tells.
     pub(super) fn monotonic(&self, fresh: impl FnOnce() -> u64) -> u64 {
@@ -346,6 +369,7 @@ impl Entry {
             Self::Call { name, .. } => name.clone(),
             Self::Random(_) => "random bytes".to_owned(),
             Self::Monotonic(_) | Self::Wall(_) => "a clock reading".to_owned(),
+            Self::State(_) => "the state of the start".to_owned(),
         }
     }
 }

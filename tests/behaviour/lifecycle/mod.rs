@@ -4,6 +4,7 @@ mod dependencies;
 mod disk;
 mod reload;
 mod schedule;
+mod state;
 mod verbs;
 
 use std::path::Path;

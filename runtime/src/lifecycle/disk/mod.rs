@@ -5,6 +5,7 @@ mod bundles;
 mod error;
 mod folder;
 mod registry;
+mod restores;
 mod rows;
 mod schedules;
 
@@ -94,6 +95,21 @@ impl Disk {
     /// Writes down what a plugin is now, in one transaction.
     pub(super) fn save(&self, row: &PluginRow, record: Option<&InstallRecord>) -> Result<(), StoreError> {
         self.registry.save(row, record)
+    }
+
+    /// Notes the state record that a plugin has to have back unless its replacement comes to an end.
+    pub(super) fn note_restore(&self, id: &PluginId, state: Option<&[u8]>) -> Result<(), StoreError> {
+        self.registry.note_restore(id, state)
+    }
+
+    /// The state record that a plugin has to have back, if there is a note of one.
+    pub(super) fn restore(&self, id: &PluginId) -> Result<Option<Option<Vec<u8>>>, StoreError> {
+        self.registry.restore(id)
+    }
+
+    /// Forgets the note.
+    pub(super) fn forget_restore(&self, id: &PluginId) -> Result<(), StoreError> {
+        self.registry.forget_restore(id)
     }
 
     /// Every entry of a schedule that is known.

@@ -144,6 +144,11 @@ impl Registry {
         let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         save_plugin(&transaction, row)?;
         save_version(&transaction, row)?;
+        if row.failure.is_none() {
+            transaction
+                .prepare_cached("DELETE FROM restores WHERE plugin = ?1")?
+                .execute([row.id.as_str()])?;
+        }
         if let Some(record) = record {
             transaction
                 .prepare_cached(

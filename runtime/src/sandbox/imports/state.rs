@@ -45,6 +45,9 @@ async fn set(request: Request<1, ()>) -> Outcome {
             Some(record)
         }
     };
-    powers.services.storage.set_state(&powers.namespace, record).await?;
+    powers.shares.state.note();
+    let set = powers.services.storage.set_state(&powers.namespace, record).await;
+    powers.shares.state.note();
+    set?;
     Ok(Answer::default())
 }

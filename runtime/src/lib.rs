@@ -54,6 +54,7 @@ mod classic;
 mod database;
 mod directories;
 mod event;
+mod journal;
 mod lifecycle;
 mod limits;
 mod native;
@@ -78,6 +79,7 @@ pub use crate::directories::{DirectoryAccess, DirectoryMapping, DirectoryQuota, 
 pub use crate::event::{
     DiscardEvents, Event, EventId, EventKind, EventSink, Failing, Json, MemoryEvents, Replay, Subscription,
 };
+pub use crate::journal::{EventLine, Journal, JournalError, JournalLine, JournalReader, LogLine};
 pub use crate::lifecycle::*;
 pub use crate::limits::{LimitRow, LimitSettings, Limits, Reached};
 pub use crate::native::*;

@@ -117,6 +117,7 @@ fn surroundings_of_process(no_input: bool) -> Surroundings {
         interaction,
         default_trust_dir: default_trust_dir(),
         default_cache_dir: default_cache_dir(),
+        default_data_dir: default_data_dir(),
         program: program(),
     }
 }
@@ -141,6 +142,11 @@ fn default_cache_dir() -> Option<PathBuf> {
         Some(folder) if !folder.is_empty() => Some(folder.into()),
         _ => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("palisade")),
     }
+}
+
+/// `palisade` in the data folder of the user. The option of the commands that take one reads `PALISADE_DATA_DIR`.
+fn default_data_dir() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.data_dir().join("palisade"))
 }
 
 /// On Linux by a name that goes on meaning this very program when another version is installed over it.

@@ -181,7 +181,7 @@ impl Terminal {
     }
 
     /// Reports a failure on standard error.
-    pub(crate) fn report(&mut self, problem: &Problem<'_>) {
+    pub fn report(&mut self, problem: &Problem<'_>) {
         match self.format {
             Format::People => self.write_err(&problem.for_people()),
             Format::Json => self.write_err(&problem.for_programs()),

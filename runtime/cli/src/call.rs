@@ -171,7 +171,7 @@ fn recording(path: &Path) -> Result<Recording, Failure> {
 }
 
 /// The reply as JSON, its numbers as they were written; bytes that are none become `{"base64": …}`, nothing becomes null.
-fn json_of(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
+pub(crate) fn json_of(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
     let value = match serde_json::from_slice(bytes) {
         Ok(reply) => return Ok(reply),
         Err(_) if bytes.is_empty() => Value::Null,

@@ -7,12 +7,15 @@ mod check;
 mod compiling;
 mod completions;
 mod confinement;
+mod data_dir;
 mod debug;
+mod dev;
 mod doctor;
 mod folder_option;
 mod help;
 mod man;
 mod new;
+mod observe;
 mod permissions;
 mod plugin_options;
 mod power_options;
@@ -58,10 +61,18 @@ enum Command {
     Pack(Pack),
     /// Run one command of a plugin
     Call(call::Call),
+    /// Run a plugin while it is written: build, reload and show its log whenever a file changes
+    Dev(dev::Dev),
     /// Measure how fast a command of a plugin is
     Bench(bench::Bench),
     /// Tell what a bundle asks for, or what a newer one asks for beyond it
     Permissions(permissions::Permissions),
+    /// Show what a plugin said
+    Logs(observe::logs::Logs),
+    /// Show what happened to plugins
+    Events(observe::events::Events),
+    /// Show what plugins do: the last minute, every second
+    Top(observe::top::Top),
     #[command(flatten)]
     Trust(TrustCommands),
     /// Print a completion script for a shell
@@ -91,8 +102,12 @@ impl Program for Palisade {
             Command::Check(command) => command.run(terminal),
             Command::Pack(command) => command.run(terminal),
             Command::Call(command) => command.run(surroundings, terminal),
+            Command::Dev(command) => command.run(surroundings, terminal),
             Command::Bench(command) => command.run(surroundings, terminal),
             Command::Permissions(command) => command.run(terminal),
+            Command::Logs(command) => command.run(surroundings, terminal),
+            Command::Events(command) => command.run(surroundings, terminal),
+            Command::Top(command) => command.run(surroundings, terminal),
             Command::Trust(command) => command.run(surroundings, terminal),
             Command::Completions(command) => command.run::<Self>(terminal),
             Command::Man(command) => command.run::<Self>(terminal),

@@ -125,6 +125,7 @@ impl<W: Clone + Send + Sync> Life<W> {
     pub(super) fn note(&self, level: Level, text: &str) {
         self.log.write(&LogRecord {
             plugin_id: &self.service,
+            version: None,
             level,
             source: LogSource::Host,
             text,

@@ -117,6 +117,7 @@ mod tests {
     fn say(ring: &LogRing, service: &str, text: &str) {
         ring.write(&LogRecord {
             plugin_id: service,
+            version: None,
             level: Level::Info,
             source: LogSource::Stdout,
             text,

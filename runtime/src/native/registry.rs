@@ -182,6 +182,7 @@ impl ServiceRegistry {
     fn note(&self, name: &str, level: Level, text: &str) {
         self.log.write(&LogRecord {
             plugin_id: name,
+            version: None,
             level,
             source: LogSource::Host,
             text,

@@ -41,6 +41,7 @@ impl Taken {
             if let Err(fault) = &released {
                 self.log.write(&LogRecord {
                     plugin_id: &self.service,
+                    version: None,
                     level: Level::Warn,
                     source: LogSource::Host,
                     text: &format!("a release failed: {fault}"),

@@ -32,6 +32,7 @@ struct Capture {
     /// The rate of all instances together.
     shares: Arc<Shares>,
     plugin_id: Arc<str>,
+    version: Arc<str>,
     may_write: bool,
     limit_bytes: u64,
     written_bytes: u64,
@@ -51,6 +52,7 @@ impl SharedLog {
                 clock: Arc::clone(&powers.services.clock),
                 shares: Arc::clone(&powers.shares),
                 plugin_id: Arc::clone(powers.plugin_id()),
+                version: Arc::clone(&powers.version),
                 may_write: powers.check(&Permission::LogWrite).is_ok(),
                 limit_bytes: powers.limits.log_bytes,
                 written_bytes: 0,
@@ -191,6 +193,8 @@ impl Capture {
     fn write(&self, source: LogSource, level: Level, text: &str) {
         self.sink.write(&LogRecord {
             plugin_id: &self.plugin_id,
+            // Code that was never in a bundle has an empty one.
+            version: (!self.version.is_empty()).then_some(&*self.version),
             level,
             source,
             text,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use palisade_abi::Level;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A place for log lines. Called on the plugin's own task, so it must not block for long.
 pub trait LogSink: fmt::Debug + Send + Sync {
@@ -19,6 +19,8 @@ pub trait LogSink: fmt::Debug + Send + Sync {
 pub struct LogRecord<'a> {
     /// Which plugin wrote it.
     pub plugin_id: &'a str,
+    /// Which version of it; `None` for what has none, such as a native service.
+    pub version: Option<&'a str>,
     /// How important the plugin says it is; what it prints is `Info` on stdout and `Warn` on stderr.
     pub level: Level,
     /// By which door it came.
@@ -28,7 +30,7 @@ pub struct LogRecord<'a> {
 }
 
 /// By which door a log line came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LogSource {

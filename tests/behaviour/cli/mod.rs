@@ -8,8 +8,10 @@ mod bundles;
 mod calls;
 mod compiling;
 mod debug;
+mod dev;
 mod failures;
 mod keys;
+mod observe;
 mod powers;
 mod readable;
 mod trust_store;
@@ -96,6 +98,7 @@ impl Desk {
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env_remove("PALISADE_CACHE_DIR")
+            .env_remove("PALISADE_DATA_DIR")
             .env_remove("PALISADE_TRUST_STORE")
             .env_remove("CLICOLOR_FORCE")
             .env_remove("COLUMNS")

@@ -81,12 +81,7 @@ impl Build {
         } else {
             Profile::Development
         };
-        let source = Source::of(&self.dir)?;
-        // Neither should a mistake in the manifest.
-        complete(&self.dir, &source.facts(&self.dir)?, None)?;
-        let built = source.build(&self.dir, profile, terminal)?;
-        let manifest = checked(&self.dir, &built, terminal)?;
-        let bundle = bundle(&manifest, built.wasm, key.as_ref(), surroundings)?;
+        let Made { manifest, bundle } = make(&self.dir, profile, key.as_ref(), surroundings, terminal)?;
         let path = self.output.unwrap_or_else(|| bundle_file_name(&manifest).into());
         output::write(&path, &bundle, Audience::Everyone, Existing::Replace)?;
         let key_id = key.map(|key| key.public().id());
@@ -97,6 +92,29 @@ impl Build {
         })?;
         Ok(Conclusion::Done)
     }
+}
+
+/// A plugin that was compiled, checked and packed.
+pub(crate) struct Made {
+    pub(crate) manifest: Manifest,
+    pub(crate) bundle: Vec<u8>,
+}
+
+/// Compiles, checks and packs the plugin in `dir`, and signs it when there is a key.
+pub(crate) fn make(
+    dir: &Path,
+    profile: Profile,
+    key: Option<&SigningKey>,
+    surroundings: &Surroundings,
+    terminal: &mut Terminal,
+) -> Result<Made, Failure> {
+    let source = Source::of(dir)?;
+    // A mistake in the manifest should not cost a compilation.
+    complete(dir, &source.facts(dir)?, None)?;
+    let built = source.build(dir, profile, terminal)?;
+    let manifest = checked(dir, &built, terminal)?;
+    let bundle = bundle(&manifest, built.wasm, key, surroundings)?;
+    Ok(Made { manifest, bundle })
 }
 
 /// The manifest as it will be shipped, once manifest and module agree.

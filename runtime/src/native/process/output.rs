@@ -46,6 +46,7 @@ impl Output {
     fn write(&self, source: LogSource, level: Level, line: &[u8]) {
         self.log.write(&LogRecord {
             plugin_id: &self.service,
+            version: None,
             level,
             source,
             text: &readable(line),

@@ -97,6 +97,23 @@ fn write(desk: &Desk, reply: &str, manifest: &Value) {
 }
 
 #[test]
+#[cfg(unix)]
+fn ctrl_c_lets_the_plugin_clean_up() {
+    let desk = Desk::new();
+    write(&desk, "one", &json!({}));
+    let mut dev = Developing::start(&desk, &["draft"]);
+    dev.until("serving com.acme.draft 0.1.0, generation 1");
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &dev.child.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    dev.until("disabled");
+    assert_eq!(dev.child.wait().unwrap().code(), Some(130));
+    let left: Vec<_> = std::fs::read_dir(desk.path("tmp")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn a_change_is_served_and_a_mistake_leaves_what_was_there() {
     let desk = Desk::new();
     write(&desk, "one", &json!({}));

@@ -15,7 +15,7 @@ use clap::Args;
 use palisade::{Digest, PluginStatus, State};
 use palisade_signer::{Conclusion, Failure, HostError, Problem, Surroundings, Terminal};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use self::console::{Console, Serving};
 use self::host::DevelopmentHost;
@@ -51,6 +51,8 @@ enum Signal {
     Changed,
     /// Nobody will ask for anything any more.
     Ended,
+    /// Ctrl-C.
+    Interrupted,
 }
 
 impl Dev {
@@ -60,6 +62,7 @@ impl Dev {
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .thread_name("dev")
             .enable_time()
+            .enable_io()
             .build()
             .map_err(HostError::Threads)?;
         tokio.block_on(self.develop(surroundings, terminal))
@@ -73,6 +76,7 @@ impl Dev {
         let mut sources = Sources::watch(&self.folder, tell_changed)?;
         let host = DevelopmentHost::open(&self.powers, &self.deny, surroundings, terminal.format())?;
         let console = Console::open(host.supervisor(), surroundings, terminal.format());
+        let interrupted = tokio::spawn(tell_interrupted(tell.clone()));
         let ended = console.listen(tell)?;
         let mut developer = Developer {
             dev: &self,
@@ -82,11 +86,23 @@ impl Dev {
             served: None,
         };
         developer.greet(terminal);
-        while developer.round(&mut sources, &mut signals, terminal).await? == Signal::Changed {}
+        let last = loop {
+            match developer.round(&mut sources, &mut signals, terminal).await? {
+                Signal::Changed => {}
+                last => break last,
+            }
+        };
+        interrupted.abort();
         developer.host.close(terminal).await?;
-        // It ended before it told so.
-        let _ = ended.await;
-        Ok(Conclusion::Done)
+        match last {
+            // Whoever reads the input is still at it, and ends with this process.
+            Signal::Interrupted => Err(Failure::Interrupted),
+            Signal::Changed | Signal::Ended => {
+                // It ended before it told so.
+                let _ = ended.await;
+                Ok(Conclusion::Done)
+            }
+        }
     }
 }
 
@@ -172,6 +188,14 @@ impl Developer<'_> {
             "{word} {} {}, generation {generation}",
             status.id, status.version
         ));
+    }
+}
+
+/// Waits for Ctrl-C, so that the plugin is stopped in order.
+async fn tell_interrupted(tell: Sender<Signal>) {
+    // Without a handler the process ends as it would anyway.
+    if tokio::signal::ctrl_c().await.is_ok() {
+        let _ = tell.send(Signal::Interrupted).await;
     }
 }
 

@@ -25,7 +25,7 @@ const SEED: [u8; 32] = [7; 32];
 pub(crate) fn verify_and_unpack() -> Result<Comparison> {
     let module = module()?;
     let bytes = signed(&json!({}), &module)?;
-    let trust = TrustStore::new([SigningKey::from_seed(&SEED).public()]);
+    let trust = trust();
     let now = SystemTime::now();
     let packed = packed(&module)?;
     let key = ed25519_dalek::SigningKey::from_bytes(&SEED);
@@ -78,7 +78,7 @@ fn packed(module: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// A signed bundle of a module, with `members` added to a least manifest.
-fn signed(members: &Value, wasm: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn signed(members: &Value, wasm: &[u8]) -> Result<Vec<u8>> {
     let mut manifest = json!({"id": "bench.guest", "name": "Guest", "version": "1.0.0", "author": "benches"});
     if let (Some(manifest), Some(members)) = (manifest.as_object_mut(), members.as_object()) {
         manifest.extend(members.clone());
@@ -107,6 +107,10 @@ pub(crate) fn admitted(members: &Value, wasm: &[u8]) -> Result<AdmittedBundle> {
 
 /// A bundle of a module that somebody vouches for.
 pub(crate) fn verified(members: &Value, wasm: &[u8]) -> Result<VerifiedBundle> {
-    let trust = TrustStore::new([SigningKey::from_seed(&SEED).public()]);
-    Ok(trust.verify(Bundle::open(signed(members, wasm)?)?, SystemTime::now())?)
+    Ok(trust().verify(Bundle::open(signed(members, wasm)?)?, SystemTime::now())?)
+}
+
+/// A store that trusts the key of these bundles.
+pub(crate) fn trust() -> TrustStore {
+    TrustStore::new([SigningKey::from_seed(&SEED).public()])
 }

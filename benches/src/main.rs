@@ -5,6 +5,7 @@
 
 mod bundle;
 mod by_hand;
+mod lifecycle;
 mod measure;
 mod report;
 mod waiting;
@@ -38,6 +39,9 @@ fn main() -> Result<()> {
     if option("--only").is_none_or(|only| only == "waiting") {
         waiting::measure()?;
     }
+    if option("--only").is_none_or(|only| only == "lifecycle") {
+        lifecycle::measure()?;
+    }
     if let Some(path) = option("--write") {
         report::write(path, &table)?;
     }
@@ -53,11 +57,12 @@ fn main() -> Result<()> {
 type Measure = fn() -> Result<Comparison>;
 
 /// What `--only NAME` can choose from.
-const MEASUREMENTS: [(&str, Measure); 4] = [
+const MEASUREMENTS: [(&str, Measure); 5] = [
     ("warm", warm_echo),
     ("large", large_echo),
     ("fresh", fresh_instance),
     ("verify", bundle::verify_and_unpack),
+    ("reload", lifecycle::idle_reload),
 ];
 
 fn warm_echo() -> Result<Comparison> {

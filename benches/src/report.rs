@@ -47,7 +47,7 @@ pub(crate) fn write(path: &str, table: &str) -> Result<()> {
     std::fs::write(path, page).with_context(|| format!("writing {path}"))
 }
 
-fn readable(time: Duration) -> String {
+pub(crate) fn readable(time: Duration) -> String {
     let nanoseconds = time.as_nanos();
     match nanoseconds {
         0..10_000 => format!("{nanoseconds} ns"),

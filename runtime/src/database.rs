@@ -83,6 +83,14 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
+/// Empties the log after a commit that failed: it may be in there whole, when only the disk's word that it arrived is
+/// missing, and the next one to open the file would take it for done. Whoever was told that it failed did not.
+///
+/// What cannot be emptied now is written over by the next commit.
+pub(crate) fn take_back(database: &Connection) {
+    let _ = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+}
+
 /// Whether the failure is one of the file, and not of what was done with it.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(

@@ -14,6 +14,7 @@ use super::checkpoint::{AuditCheckpoint, CheckpointKey, replace_file};
 use super::database::{self, Files};
 use super::error::{AuditBreak, AuditError};
 use super::record::{AuditAction, AuditEntry, AuditOutcome, Head, StoredRecord, number};
+use crate::database::take_back;
 use crate::services::Clock;
 
 /// Linux shows 15 bytes of a thread's name.
@@ -235,7 +236,10 @@ impl Pen {
             database::insert_record(&transaction, &record).map_err(AuditError::database)?;
             head = record.head();
         }
-        transaction.commit().map_err(AuditError::database)?;
+        if let Err(error) = transaction.commit() {
+            take_back(&self.database);
+            return Err(AuditError::database(error));
+        }
         (self.head, self.signed_seq) = (head, signed_seq);
         self.lost.untold.fetch_sub(untold, Ordering::Relaxed);
         Ok(before.seq.saturating_add(1))

@@ -49,9 +49,13 @@ impl Host {
             zone: settings.time_zone.clone(),
             jitter: settings.schedule_jitter,
         };
+        let mut restores = disk.restores()?;
         let managed = |row: PluginRow| {
             let state = row.state_at_rest();
             let managed = Managed::new(row, state, settings.places);
+            if let Some(state) = restores.remove(managed.id.as_str()) {
+                managed.update(|view| view.restore = Some(state));
+            }
             (Arc::from(managed.id.as_str()), Arc::new(managed))
         };
         Ok(Self {

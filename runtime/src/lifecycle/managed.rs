@@ -36,6 +36,8 @@ pub(super) struct View {
     /// The generation that serves commands, or will again.
     pub(super) current: Option<Plugin>,
     pub(super) draining: Option<Draining>,
+    /// The state record to put back, where a replacement was interrupted: `None` within is that there was none.
+    pub(super) restore: Option<Option<Vec<u8>>>,
     /// Something went wrong since it was started that did not stop it.
     pub(super) is_degraded: bool,
     /// Its place in the order of starts.
@@ -53,6 +55,7 @@ impl Managed {
                 becoming: None,
                 current: None,
                 draining: None,
+                restore: None,
                 is_degraded: false,
                 started: 0,
             })),

@@ -3,7 +3,7 @@
 //! `state` is the table of states, `gate` the way of commands into a plugin, `disk` what is kept. `host` is what all
 //! operations share, `managed` one plugin in memory, `ongoing` one operation on it. The verbs are a file each: `install`,
 //! `start`, `stop`, `change`, `uninstall`, `call`, and `crashes` for plugins that have too many; `replace` is the path on which everything goes that follows a running
-//! generation.
+//! generation, `restore` how its state record is put back.
 
 mod audit_sink;
 mod call;
@@ -18,6 +18,7 @@ mod install;
 mod managed;
 mod ongoing;
 mod replace;
+mod restore;
 mod schedule;
 mod start;
 mod state;

@@ -191,7 +191,12 @@ impl Ongoing {
         self.host
             .on_disk(move |disk| disk.save(&saved, record.as_ref()))
             .await?;
-        self.managed.update(|view| view.row = row);
+        self.managed.update(|view| {
+            if row.failure.is_none() {
+                view.restore = None;
+            }
+            view.row = row;
+        });
         Ok(())
     }
 

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use palisade_bundle::InstallRecord;
 
-use super::disk::PluginRow;
 use super::error::{HostStopped, InstallError, TransitionError};
 use super::gate::Closed;
-use super::host::{Candidate, Host};
+use super::host::Candidate;
 use super::ongoing::Ongoing;
 use super::state::State;
 use crate::event::{EventKind, Failing};
@@ -33,23 +32,11 @@ impl Ongoing {
         self.enter(State::Reloading);
         self.managed.gate.close(Closed::Parking);
         self.drain(self.host.settings.drain_timeout).await;
-        let storage = &self.host.runtime.services().storage;
-        let state = match storage.state(old.namespace()).await {
+        let state = match self.note_state(&old, &replacement.candidate.row).await {
             Ok(state) => state,
             // Nothing was touched yet: there is nothing to restore.
-            Err(error) => return Err(self.reopen(old, error.into()).await),
+            Err(error) => return Err(self.reopen(old, error).await),
         };
-        // What is replaced by itself may go on with what it wrote; another version's writes are gone if it never starts.
-        if replacement.candidate.row != self.row() {
-            let (id, noted) = (self.managed.id.clone(), state.clone());
-            let noted = self
-                .host
-                .on_disk(move |disk| disk.note_restore(&id, noted.as_deref()))
-                .await;
-            if let Err(error) = noted {
-                return Err(self.reopen(old, error.into()).await);
-            }
-        }
         match self.take_over(replacement).await {
             Ok(new) => {
                 let generation = new.generation();
@@ -85,22 +72,12 @@ impl Ongoing {
 
     /// Gives the plugin back to the old generation, with the state record it had.
     async fn roll_back(&self, old: Plugin, state: Option<Vec<u8>>, cause: TransitionError) -> TransitionError {
-        match self.host.restore_state(&self.row(), state).await {
+        match self.restore_state(state).await {
             Ok(()) => self.reopen(old, cause).await,
             Err(lost) => {
                 self.warn(&lost);
                 self.give_up(old, cause).await
             }
-        }
-    }
-
-    /// Puts back the state record of a plugin whose replacement died with its host.
-    pub(super) async fn settle(&self) -> Result<(), TransitionError> {
-        let row = self.row();
-        let id = row.id.clone();
-        match self.host.on_disk(move |disk| disk.restore(&id)).await? {
-            Some(state) => self.host.restore_state(&row, state).await,
-            None => Ok(()),
         }
     }
 
@@ -129,18 +106,5 @@ impl Ongoing {
         let error = TransitionError::RollbackFailed { cause: cause.into() };
         self.fail(&error).await;
         error
-    }
-}
-
-impl Host {
-    /// Gives a plugin the state record it had, and forgets that it has to have it back.
-    async fn restore_state(&self, row: &PluginRow, state: Option<Vec<u8>>) -> Result<(), TransitionError> {
-        let (storage, namespace) = (&self.runtime.services().storage, row.namespace());
-        match storage.state(&namespace).await {
-            Ok(now) if now == state => {}
-            Ok(_) | Err(_) => self.runtime.set_state(&namespace, state).await?,
-        }
-        let id = row.id.clone();
-        Ok(self.on_disk(move |disk| disk.forget_restore(&id)).await?)
     }
 }

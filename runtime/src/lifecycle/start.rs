@@ -80,7 +80,6 @@ impl Ongoing {
 
     /// From a state at rest to active, or to failed.
     async fn start(&self, decided: Decided) -> Result<(), TransitionError> {
-        self.settle().await?;
         let manifest = self.row().active.manifest;
         self.enter_if(State::Loading, |all| all.check_needs(&manifest, Wanted::Running))?;
         match self.load(decided).await {

@@ -367,7 +367,10 @@ impl Supervisor {
         let ongoing = Arc::new(Ongoing::begin(&self.host, managed, operation, &self.actor)?);
         let work = work(Arc::clone(&ongoing));
         let operation = async move {
-            let result = work.await;
+            let result = match ongoing.settle().await {
+                Ok(()) => work.await,
+                Err(error) => Err(error),
+            };
             if let Err(error) = &result {
                 ongoing.tell_failed(error).await;
             }

@@ -1,16 +1,18 @@
 //! One generation after another while commands run: nothing is lost, and what fails leaves everything as it was.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use palisade::{
-    Code, Coded, CommandError, DisableOptions, Namespace, State, Supervisor, TransitionError, UpgradeOptions,
+    CacheSecret, Code, Coded, CommandError, CompiledCache, DisableOptions, InstallOptions, Namespace, Runtime, State,
+    Supervisor, TransitionError, UpgradeOptions,
 };
-use palisade_tests::{Guest, key, release};
+use palisade_tests::{Guest, key, release, trust};
 use serde_json::{Map, json};
 
-use super::{House, ID, LONG, guest, on_one_thread, on_threads, spoiler, told, waiting};
+use super::{House, ID, LONG, guest, on_one_thread, on_threads, settings, spoiler, told, waiting};
 
 /// Commands and reloads of the race.
 const COMMANDS: usize = 10_000;
@@ -69,6 +71,45 @@ fn no_command_is_lost_to_200_reloads_on_one_thread() {
 #[test]
 fn no_command_is_lost_to_200_reloads_on_many_threads() {
     on_threads(race());
+}
+
+/// A host that compiles a module once.
+fn cached(folder: &Path) -> Supervisor {
+    let secret = CacheSecret::from_bytes([7; 32]);
+    let cache = CompiledCache::open(folder.join("compiled"), secret, |warning| panic!("{warning}")).unwrap();
+    let runtime = Runtime::builder().cache(cache).build().unwrap();
+    Supervisor::open(folder.join("data"), runtime, trust(), settings(&Arc::default())).unwrap()
+}
+
+#[test]
+fn no_command_is_lost_to_a_thousand_reloads() {
+    on_threads(async {
+        let folder = tempfile::tempdir().unwrap();
+        let supervisor = cached(folder.path());
+        let bundle = release(&guest("1.0.0").manifest, &guest("1.0.0").wasm(), 1);
+        supervisor.install(bundle, InstallOptions::default()).await.unwrap();
+        supervisor.enable(ID).await.unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let caller = || {
+            let (supervisor, is_over) = (supervisor.clone(), Arc::clone(&is_over));
+            tokio::spawn(async move {
+                while !is_over.load(Ordering::Relaxed) {
+                    let output = supervisor.call(ID, "echo", b"lost?").await.unwrap();
+                    assert_eq!(output.bytes(), b"lost?");
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let callers = [caller(), caller()];
+        for _ in 0..1_000 {
+            supervisor.reload(ID).await.unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        assert_eq!(supervisor.status(ID).unwrap().generation, Some(1_001));
+    });
 }
 
 #[test]

@@ -97,17 +97,17 @@ impl Disk {
         self.registry.save(row, record)
     }
 
-    /// Notes the state record that a plugin has to have back unless its replacement comes to an end.
+    /// The state records to put back, by plugin; `None` is a plugin that had none.
+    pub(super) fn restores(&self) -> Result<BTreeMap<String, Option<Vec<u8>>>, StoreError> {
+        self.registry.restores()
+    }
+
+    /// Has a state record put back by the next host, unless the plugin is saved without a failure before.
     pub(super) fn note_restore(&self, id: &PluginId, state: Option<&[u8]>) -> Result<(), StoreError> {
         self.registry.note_restore(id, state)
     }
 
-    /// The state record that a plugin has to have back, if there is a note of one.
-    pub(super) fn restore(&self, id: &PluginId) -> Result<Option<Option<Vec<u8>>>, StoreError> {
-        self.registry.restore(id)
-    }
-
-    /// Forgets the note.
+    /// The state record of the plugin is in its place.
     pub(super) fn forget_restore(&self, id: &PluginId) -> Result<(), StoreError> {
         self.registry.forget_restore(id)
     }

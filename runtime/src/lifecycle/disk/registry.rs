@@ -11,7 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::rows::Grants;
-use super::{PluginRow, StoreError, SupervisorOpenError, VersionRow};
+use super::{PluginRow, StoreError, SupervisorOpenError, VersionRow, restores};
+use crate::database::take_back;
 
 /// Marks the file as a registry of Palisade: "PALR" in ASCII (SQLite, `PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x5041_4C52;
@@ -138,38 +139,61 @@ impl Registry {
     }
 
     /// Replaces what is known of a plugin, and adds its active version if it is new; `record` is what the ratchet
-    /// remembers from now on. Versions after the active one were rolled back, and are forgotten.
+    /// remembers from now on. Versions after the active one were rolled back, and are forgotten; so is the state record
+    /// to put back, unless the plugin failed before it was.
     pub(super) fn save(&self, row: &PluginRow, record: Option<&InstallRecord>) -> Result<(), StoreError> {
-        let mut database = self.database();
-        let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        save_plugin(&transaction, row)?;
-        save_version(&transaction, row)?;
-        if row.failure.is_none() {
-            transaction
-                .prepare_cached("DELETE FROM restores WHERE plugin = ?1")?
-                .execute([row.id.as_str()])?;
-        }
-        if let Some(record) = record {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO ratchets VALUES (?1, ?2) ON CONFLICT DO UPDATE SET record = excluded.record",
-                )?
-                .execute(params![record.id.as_str(), to_json(record)?])?;
-        }
-        Ok(transaction.commit()?)
+        self.change(|transaction| {
+            save_plugin(transaction, row)?;
+            save_version(transaction, row)?;
+            if row.failure.is_none() {
+                restores::forget(transaction, &row.id)?;
+            }
+            record.map_or(Ok(()), |record| save_record(transaction, record))
+        })
     }
 
     /// Removes a plugin and its versions; what the ratchet remembers stays.
     pub(super) fn remove(&self, id: &PluginId) -> Result<(), StoreError> {
-        let database = self.database();
-        let mut statement = database.prepare_cached("DELETE FROM plugins WHERE id = ?1")?;
-        statement.execute([id.as_str()])?;
-        Ok(())
+        self.change(|transaction| {
+            let mut statement = transaction.prepare_cached("DELETE FROM plugins WHERE id = ?1")?;
+            statement.execute([id.as_str()])?;
+            Ok(())
+        })
+    }
+
+    /// Makes a change whole, or not at all.
+    pub(super) fn change<T>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut database = self.database();
+        let changed = in_transaction(&mut database, change);
+        if changed.is_err() {
+            take_back(&database);
+        }
+        changed
     }
 
     pub(super) fn database(&self) -> MutexGuard<'_, Connection> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn in_transaction<T>(
+    database: &mut Connection,
+    change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let changed = change(&transaction)?;
+    transaction.commit()?;
+    Ok(changed)
+}
+
+fn save_record(transaction: &Transaction<'_>, record: &InstallRecord) -> Result<(), StoreError> {
+    let save = "INSERT INTO ratchets VALUES (?1, ?2) ON CONFLICT DO UPDATE SET record = excluded.record";
+    let parameters = params![record.id.as_str(), to_json(record)?];
+    transaction.prepare_cached(save)?.execute(parameters)?;
+    Ok(())
 }
 
 fn save_plugin(transaction: &Transaction<'_>, row: &PluginRow) -> Result<(), StoreError> {

@@ -1,35 +1,38 @@
-//! State records that have to be put back when a replacement never came to an end.
+//! State records that have to be put back should the host die while a plugin is being replaced.
+
+use std::collections::BTreeMap;
 
 use palisade_bundle::PluginId;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Transaction, params};
 
 use super::StoreError;
 use super::registry::Registry;
 
 impl Registry {
-    /// Notes the state record that a plugin has before a new version of it gets hold of it. The note is gone as soon as
-    /// the plugin is [saved](Registry::save) as one that has not failed.
+    /// The state records to put back, by plugin; `None` is a plugin that had none.
+    pub(super) fn restores(&self) -> Result<BTreeMap<String, Option<Vec<u8>>>, StoreError> {
+        let database = self.database();
+        let mut statement = database.prepare_cached("SELECT plugin, state FROM restores")?;
+        let restores = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(restores.collect::<Result<_, _>>()?)
+    }
+
+    /// Has a state record put back unless the plugin is saved before.
     pub(super) fn note_restore(&self, id: &PluginId, state: Option<&[u8]>) -> Result<(), StoreError> {
-        let database = self.database();
-        let mut statement = database
-            .prepare_cached("INSERT INTO restores VALUES (?1, ?2) ON CONFLICT DO UPDATE SET state = excluded.state")?;
-        statement.execute(params![id.as_str(), state])?;
-        Ok(())
+        self.change(|transaction| {
+            let note = "INSERT INTO restores VALUES (?1, ?2) ON CONFLICT DO UPDATE SET state = excluded.state";
+            transaction.prepare_cached(note)?.execute(params![id.as_str(), state])?;
+            Ok(())
+        })
     }
 
-    /// The state record that a plugin has to have back, if there is a note of one.
-    pub(super) fn restore(&self, id: &PluginId) -> Result<Option<Option<Vec<u8>>>, StoreError> {
-        let database = self.database();
-        let mut statement = database.prepare_cached("SELECT state FROM restores WHERE plugin = ?1")?;
-        Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
-    }
-
-    /// Forgets the note.
     pub(super) fn forget_restore(&self, id: &PluginId) -> Result<(), StoreError> {
-        let database = self.database();
-        database
-            .prepare_cached("DELETE FROM restores WHERE plugin = ?1")?
-            .execute([id.as_str()])?;
-        Ok(())
+        self.change(|transaction| forget(transaction, id))
     }
+}
+
+pub(super) fn forget(transaction: &Transaction<'_>, id: &PluginId) -> Result<(), StoreError> {
+    let forget = "DELETE FROM restores WHERE plugin = ?1";
+    transaction.prepare_cached(forget)?.execute([id.as_str()])?;
+    Ok(())
 }

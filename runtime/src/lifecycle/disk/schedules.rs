@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use palisade_bundle::PluginId;
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::params;
 
 use super::StoreError;
 use super::registry::Registry;
@@ -43,23 +43,24 @@ impl Registry {
 
     /// Replaces what is known of entries; those of a plugin that is gone meanwhile are gone too.
     pub(super) fn save_schedules(&self, rows: &[ScheduleRow]) -> Result<(), StoreError> {
-        let mut database = self.database();
-        let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for row in rows {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO schedules SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM plugins WHERE id = ?1)
-                     ON CONFLICT DO UPDATE SET recurrence = excluded.recurrence, is_paused = excluded.is_paused,
-                         due_ms = excluded.due_ms",
-                )?
-                .execute(params![
-                    row.plugin.as_str(),
-                    row.name,
-                    row.recurrence,
-                    row.is_paused,
-                    row.due.map(Timestamp::as_millisecond),
-                ])?;
-        }
-        Ok(transaction.commit()?)
+        self.change(|transaction| {
+            for row in rows {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO schedules SELECT ?1, ?2, ?3, ?4, ?5
+                             WHERE EXISTS (SELECT 1 FROM plugins WHERE id = ?1)
+                         ON CONFLICT DO UPDATE SET recurrence = excluded.recurrence, is_paused = excluded.is_paused,
+                             due_ms = excluded.due_ms",
+                    )?
+                    .execute(params![
+                        row.plugin.as_str(),
+                        row.name,
+                        row.recurrence,
+                        row.is_paused,
+                        row.due.map(Timestamp::as_millisecond),
+                    ])?;
+            }
+            Ok(())
+        })
     }
 }

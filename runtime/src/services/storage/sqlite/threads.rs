@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::StorageError;
+use crate::database::take_back;
 
 /// Linux shows 15 bytes of a thread's name.
 const WRITER_NAME: &str = "storage-writer";
@@ -157,7 +158,10 @@ fn commit(database: &mut Connection, jobs: &mut [Box<dyn Job>]) {
         Ok(()) => {}
         // Some failures, such as a full disk, undo the whole transaction. One change must not take others with it.
         Err(_) if jobs.len() > 1 => jobs.chunks_mut(1).for_each(|alone| commit(database, alone)),
-        Err(error) => undo(jobs, error),
+        Err(error) => {
+            take_back(database);
+            undo(jobs, error);
+        }
     }
 }
 

@@ -189,7 +189,17 @@ async fn read_while_draining(house: &House, supervisor: &Supervisor) -> Result<(
         tokio::task::yield_now().await;
     }
     let stopping = supervisor.clone();
-    let stopping = tokio::spawn(async move { stopping.disable(ID, DisableOptions { timeout: DRAIN }).await });
+    let stopping = tokio::spawn(async move {
+        stopping
+            .disable(
+                ID,
+                DisableOptions {
+                    timeout: DRAIN,
+                    ..DisableOptions::default()
+                },
+            )
+            .await
+    });
     while supervisor.status(ID)?.draining.is_none() {
         tokio::task::yield_now().await;
     }

@@ -89,6 +89,11 @@ impl Policy {
         self
     }
 
+    /// The limits that were set.
+    pub(crate) fn limit_settings(&self) -> &LimitSettings {
+        &self.limits
+    }
+
     /// Allows `bundle` here, with the permissions that it asked for, that were granted, and that its publisher may
     /// have at all. An optional permission that is not all three is dropped.
     ///
@@ -136,7 +141,7 @@ impl Policy {
         self.granted.contains(permission) && !self.withheld.contains(permission)
     }
 
-    fn checked_config(&self, manifest: &Manifest) -> Result<Map<String, Value>, PolicyError> {
+    pub(crate) fn checked_config(&self, manifest: &Manifest) -> Result<Map<String, Value>, PolicyError> {
         let config = match &self.config {
             None => return Ok(manifest.config.clone()),
             Some(Value::Object(config)) => config.clone(),

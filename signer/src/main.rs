@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use palisade_signer::command::TrustCommands;
+use palisade_signer::command::inspect::Inspect;
 use palisade_signer::{CommonOptions, Conclusion, Failure, Program, Surroundings, Terminal, program, style};
 
 /// Keys, signatures and trust for Palisade bundles
@@ -11,10 +12,18 @@ use palisade_signer::{CommonOptions, Conclusion, Failure, Program, Surroundings,
 #[command(name = "palisade-signer", version, styles = style::of_help(), max_term_width = 100, arg_required_else_help = true)]
 struct Signer {
     #[command(subcommand)]
-    command: TrustCommands,
+    command: SignerCommand,
 
     #[command(flatten)]
     common: CommonOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum SignerCommand {
+    #[command(flatten)]
+    Trust(TrustCommands),
+    /// Show what a bundle holds and asks for; trusts nothing
+    Inspect(Inspect),
 }
 
 impl Program for Signer {
@@ -23,7 +32,10 @@ impl Program for Signer {
     }
 
     fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
-        self.command.run(surroundings, terminal)
+        match self.command {
+            SignerCommand::Trust(command) => command.run(surroundings, terminal),
+            SignerCommand::Inspect(command) => command.run(terminal),
+        }
     }
 }
 

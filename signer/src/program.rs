@@ -144,9 +144,12 @@ fn default_cache_dir() -> Option<PathBuf> {
     }
 }
 
-/// `palisade` in the data folder of the user. The option of the commands that take one reads `PALISADE_DATA_DIR`.
+/// `PALISADE_DATA_DIR`, else `palisade` in the data folder of the user.
 fn default_data_dir() -> Option<PathBuf> {
-    Some(etcetera::choose_base_strategy().ok()?.data_dir().join("palisade"))
+    match env::var_os("PALISADE_DATA_DIR") {
+        Some(folder) if !folder.is_empty() => Some(folder.into()),
+        _ => Some(etcetera::choose_base_strategy().ok()?.data_dir().join("palisade")),
+    }
 }
 
 /// On Linux by a name that goes on meaning this very program when another version is installed over it.

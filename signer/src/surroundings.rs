@@ -21,7 +21,7 @@ pub struct Surroundings {
     pub default_trust_dir: Option<PathBuf>,
     /// `PALISADE_CACHE_DIR`, else `palisade` in the XDG cache folder; `None` when the user has no home.
     pub default_cache_dir: Option<PathBuf>,
-    /// `palisade` in the XDG data folder; `None` when the user has no home.
+    /// `PALISADE_DATA_DIR`, else `palisade` in the XDG data folder; `None` when the user has no home.
     pub default_data_dir: Option<PathBuf>,
     /// The program this process runs, for starting it once more; `None` when the system does not say.
     pub program: Option<PathBuf>,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 /// A `$ ` line of a `console` block and what the README shows under it.
 #[derive(Debug, PartialEq, Eq)]
-struct Example {
+pub(crate) struct Example {
     command: String,
     shown: Vec<String>,
 }
@@ -18,7 +18,7 @@ impl Example {
     }
 }
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
@@ -35,7 +35,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-fn examples(text: &str) -> Vec<Example> {
+pub(crate) fn examples(text: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     for line in blocks(text, "console").iter().flat_map(|block| block.lines()) {
         match (line.strip_prefix("$ "), examples.last_mut()) {
@@ -52,7 +52,7 @@ fn examples(text: &str) -> Vec<Example> {
 
 /// Runs the commands in one shell, so that `cd` and `$?` mean what they mean to a reader, and gives back the exit code
 /// and the output of each.
-fn run_all(examples: &[Example], folder: &Path) -> Vec<(i32, String)> {
+pub(crate) fn run_all(examples: &[Example], folder: &Path) -> Vec<(i32, String)> {
     const END: &str = "@@ended";
     let commands = examples.iter().map(|example| {
         let command = &example.command;
@@ -70,6 +70,7 @@ fn run_all(examples: &[Example], folder: &Path) -> Vec<(i32, String)> {
         .env("PATH", path.unwrap())
         .env("XDG_CONFIG_HOME", folder.join("config"))
         .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("XDG_DATA_HOME", folder.join("data"))
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .output()
@@ -113,8 +114,20 @@ fn every_command_does_what_the_readme_shows() {
     let folder = tempfile::tempdir().unwrap();
     let results = run_all(&examples, folder.path());
     assert!(examples.len() >= 8, "the README has stories, and they have commands");
-    assert_eq!(results.len(), examples.len(), "the shell went away: {results:?}");
+    check(&examples, results);
 
+    let plugin = fs::read_to_string(folder.path().join("hello/src/lib.rs")).unwrap();
+    let shown = &blocks(&readme, "rust")[1];
+    assert!(
+        plugin.contains(shown.trim_end()),
+        "`palisade new` writes another plugin than the README shows:\n{plugin}"
+    );
+}
+
+/// Every command ended as it is shown.
+#[track_caller]
+pub(crate) fn check(examples: &[Example], results: Vec<(i32, String)>) {
+    assert_eq!(results.len(), examples.len(), "the shell went away: {results:?}");
     for (example, (exit, output)) in examples.iter().zip(results) {
         let Example { command, shown } = example;
         assert_eq!(
@@ -127,13 +140,6 @@ fn every_command_does_what_the_readme_shows() {
             "`{command}` should print {shown:#?}, not\n{output}"
         );
     }
-
-    let plugin = fs::read_to_string(folder.path().join("hello/src/lib.rs")).unwrap();
-    let shown = &blocks(&readme, "rust")[1];
-    assert!(
-        plugin.contains(shown.trim_end()),
-        "`palisade new` writes another plugin than the README shows:\n{plugin}"
-    );
 }
 
 #[test]

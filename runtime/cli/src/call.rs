@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
+use crate::operate::{DataDirOption, Installed, InstalledCall, Reference};
 use crate::plugin_options::{PluginOptions, Prepared, Purpose};
 
 /// A recording holds every response of a command, base64.
@@ -27,6 +28,9 @@ const RECORDING: Kind = Kind::new("recording", 1024 * 1024 * 1024);
 pub(crate) struct Call {
     #[command(flatten)]
     plugin: PluginOptions,
+
+    #[command(flatten)]
+    data: DataDirOption,
 
     /// The command
     command: String,
@@ -68,6 +72,9 @@ struct Called<'a> {
 impl Call {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
         let arguments = self.arguments()?;
+        if let Reference::Installed(installed) = Reference::of(&self.plugin.bundle) {
+            return self.call_installed(&installed, &arguments, surroundings, terminal);
+        }
         let replayed = self.replay.as_deref().map(recording).transpose()?;
         if self.record.is_some() && self.plugin.powers.maps_folders() {
             let message = "what a plugin reads from folders is not on a recording, so it could not be played back";
@@ -115,16 +122,34 @@ impl Call {
                 Visible(error.to_string())
             ));
         }
-        match terminal.format() {
-            Format::People => terminal.plugin_bytes(output.bytes())?,
-            Format::Json => terminal.json_line(&Called {
-                status: "success",
-                result: json_of(output.bytes())?,
-                receipt: output.receipt(),
-                logs: logs_of(&kept),
-            })?,
+        answer(&output, logs_of(&kept), terminal)
+    }
+
+    /// Calls a plugin of the data directory, as its operator set it up.
+    fn call_installed(
+        &self,
+        installed: &Installed,
+        arguments: &[u8],
+        surroundings: &Surroundings,
+        terminal: &mut Terminal,
+    ) -> Result<Conclusion, Failure> {
+        if self.record.is_some() || self.replay.is_some() {
+            let message = "a recording is of a bundle file, not of an installed plugin";
+            return Err(UsageError::new("REF", message).into());
         }
-        Ok(Conclusion::Done)
+        let call = InstalledCall {
+            installed,
+            command: &self.command,
+            arguments,
+            repeat: self.repeat,
+        };
+        let needs = self.plugin.of_installed(self.data.path(surroundings)?, surroundings)?;
+        let called = call.run(needs, surroundings, terminal);
+        let called = called.map_err(|failure| self.plugin.explain(failure))?;
+        if self.stats && terminal.format() == Format::People {
+            show_receipt(called.output.receipt(), &called.fuel, self.repeat, terminal);
+        }
+        answer(&called.output, called.logs, terminal)
     }
 
     /// Calls once and keeps what the command heard.
@@ -164,6 +189,20 @@ impl Call {
     }
 }
 
+/// Tells what the plugin said.
+fn answer(output: &Output, logs: Vec<Value>, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
+    match terminal.format() {
+        Format::People => terminal.plugin_bytes(output.bytes())?,
+        Format::Json => terminal.json_line(&Called {
+            status: "success",
+            result: json_of(output.bytes())?,
+            receipt: output.receipt(),
+            logs,
+        })?,
+    }
+    Ok(Conclusion::Done)
+}
+
 /// Reads what `--record` wrote.
 fn recording(path: &Path) -> Result<Recording, Failure> {
     let json = read_file(path, RECORDING)?;
@@ -181,14 +220,14 @@ pub(crate) fn json_of(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
 }
 
 /// In JSON mode standard error is one problem object, so what the plugin logged travels in it.
-fn with_logs(failure: Failure, kept: &MemoryLog) -> Failure {
+pub(crate) fn with_logs(failure: Failure, kept: &MemoryLog) -> Failure {
     match logs_of(kept) {
         logs if logs.is_empty() => failure,
         logs => failure.with_detail("logs", logs),
     }
 }
 
-fn logs_of(kept: &MemoryLog) -> Vec<Value> {
+pub(crate) fn logs_of(kept: &MemoryLog) -> Vec<Value> {
     let lines = kept.take().into_iter();
     lines
         .map(|line| json!({ "level": line.level.as_str(), "source": line.source, "text": line.text }))
@@ -209,10 +248,10 @@ impl LogSink for StderrLog {
 
 /// The least and the most fuel of several calls: one number when the plugin's work is the same every time.
 #[derive(Default)]
-struct FuelRange(Option<(u64, u64)>);
+pub(crate) struct FuelRange(Option<(u64, u64)>);
 
 impl FuelRange {
-    fn add(&mut self, receipt: &Receipt) {
+    pub(crate) fn add(&mut self, receipt: &Receipt) {
         let fuel = receipt.fuel;
         let (least, most) = self.0.unwrap_or((fuel, fuel));
         self.0 = Some((least.min(fuel), most.max(fuel)));

@@ -140,7 +140,7 @@ Environment
   PALISADE_TRUST_STORE      folder of the trust store, instead of palisade/trust in the XDG configuration folder
   PALISADE_PASSPHRASE_FILE  file with the passphrase of the private key, as --passphrase-file
   PALISADE_CACHE_DIR        folder of compiled code, instead of palisade in the XDG cache folder
-  PALISADE_DATA_DIR         data directory of the host, as --data-dir
+  PALISADE_DATA_DIR         data directory, instead of palisade in the XDG data folder, as --data-dir
   PALISADE_NO_INPUT         never ask a question, as --no-input
   CI                        when set, no question is asked either
   NO_COLOR                  no colours; CLICOLOR and CLICOLOR_FORCE are honoured too

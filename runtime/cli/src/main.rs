@@ -16,6 +16,7 @@ mod help;
 mod man;
 mod new;
 mod observe;
+mod operate;
 mod permissions;
 mod plugin_options;
 mod power_options;
@@ -65,7 +66,7 @@ enum Command {
     Dev(dev::Dev),
     /// Measure how fast a command of a plugin is
     Bench(bench::Bench),
-    /// Tell what a bundle asks for, or what a newer one asks for beyond it
+    /// Tell what a plugin asks for, or what a newer bundle asks for beyond it
     Permissions(permissions::Permissions),
     /// Show what a plugin said
     Logs(observe::logs::Logs),
@@ -75,6 +76,10 @@ enum Command {
     Top(observe::top::Top),
     #[command(flatten)]
     Trust(TrustCommands),
+    /// Show what a bundle or an installed plugin holds and asks for; trusts nothing
+    Inspect(operate::InspectPlugin),
+    #[command(flatten)]
+    Operate(operate::OperateCommands),
     /// Print a completion script for a shell
     Completions(completions::Completions),
     /// Write the man pages
@@ -104,11 +109,13 @@ impl Program for Palisade {
             Command::Call(command) => command.run(surroundings, terminal),
             Command::Dev(command) => command.run(surroundings, terminal),
             Command::Bench(command) => command.run(surroundings, terminal),
-            Command::Permissions(command) => command.run(terminal),
+            Command::Permissions(command) => command.run(surroundings, terminal),
             Command::Logs(command) => command.run(surroundings, terminal),
             Command::Events(command) => command.run(surroundings, terminal),
             Command::Top(command) => command.run(surroundings, terminal),
             Command::Trust(command) => command.run(surroundings, terminal),
+            Command::Inspect(command) => command.run(surroundings, terminal),
+            Command::Operate(command) => command.run(surroundings, terminal),
             Command::Completions(command) => command.run::<Self>(terminal),
             Command::Man(command) => command.run::<Self>(terminal),
             Command::Schema(command) => command.run(terminal),

@@ -6,19 +6,24 @@ use clap::Args;
 use palisade::manifest::{Difference, PermissionRequest, RaisedLimit, Widened};
 use palisade::{Bundle, Manifest, Visible};
 use palisade_signer::input::{Input, Kind};
-use palisade_signer::{Answer, Conclusion, Failure, Terminal, style};
+use palisade_signer::{Answer, Conclusion, Failure, Surroundings, Terminal, style};
 use serde::Serialize;
+
+use crate::operate::{DataDirOption, Reference, installed_manifest};
 
 /// `permissions`.
 #[derive(Args, Debug)]
 pub(crate) struct Permissions {
-    /// The bundle; - reads it from standard input
+    /// The bundle, or the id of an installed plugin; - reads a bundle from standard input
     #[arg(value_name = "REF")]
     bundle: Input,
 
     /// What this newer bundle asks for beyond it
     #[arg(long, value_name = "FILE")]
     diff: Option<Input>,
+
+    #[command(flatten)]
+    data: DataDirOption,
 }
 
 /// What a bundle asks for.
@@ -50,11 +55,15 @@ struct Compared {
 }
 
 impl Permissions {
-    pub(crate) fn run(self, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
-        let manifest = manifest(&self.bundle)?;
-        match &self.diff {
+    pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
+        let newer = self.diff.as_ref().map(manifest).transpose()?;
+        let manifest = match Reference::of(&self.bundle) {
+            Reference::Bundle => manifest(&self.bundle)?,
+            Reference::Installed(installed) => installed_manifest(&installed, &self.data, surroundings, terminal)?,
+        };
+        match newer {
             None => terminal.answer(&Asked::by(&manifest))?,
-            Some(newer) => terminal.answer(&Compared::of(&manifest, &self::manifest(newer)?))?,
+            Some(newer) => terminal.answer(&Compared::of(&manifest, &newer))?,
         }
         Ok(Conclusion::Done)
     }
@@ -118,28 +127,34 @@ impl Answer for Compared {
             difference,
         } = self;
         writeln!(out, "{}", style::heading(format_args!("{id} {from} → {to}")))?;
-        for request in &difference.added {
-            let optional = if request.optional { " (optional)" } else { "" };
-            writeln!(out, "  + {}{optional}: {}", request.name, request.name.meaning())?;
-        }
-        for permission in &difference.now_required {
-            writeln!(out, "  ! {permission} was optional and is required now")?;
-        }
-        for permission in &difference.removed {
-            writeln!(out, "  - {permission}")?;
-        }
-        for RaisedLimit { name, from, to } in &difference.raised {
-            match from {
-                Some(from) => writeln!(out, "  + resource_limits.{name}: {from} → {to}")?,
-                None => writeln!(out, "  + resource_limits.{name}: the default → {to}")?,
-            }
-        }
-        for Widened { key, added } in &difference.widened {
-            writeln!(out, "  + {key}: {}", added.join(", "))?;
-        }
+        write_difference(difference, out)?;
         if difference.asks_for_nothing_new() {
             writeln!(out, "{}", style::good("asks for nothing new"))?;
         }
         Ok(())
     }
+}
+
+/// Writes one line for each thing that is new or gone.
+pub(crate) fn write_difference(difference: &Difference, out: &mut dyn Write) -> io::Result<()> {
+    for request in &difference.added {
+        let optional = if request.optional { " (optional)" } else { "" };
+        writeln!(out, "  + {}{optional}: {}", request.name, request.name.meaning())?;
+    }
+    for permission in &difference.now_required {
+        writeln!(out, "  ! {permission} was optional and is required now")?;
+    }
+    for permission in &difference.removed {
+        writeln!(out, "  - {permission}")?;
+    }
+    for RaisedLimit { name, from, to } in &difference.raised {
+        match from {
+            Some(from) => writeln!(out, "  + resource_limits.{name}: {from} → {to}")?,
+            None => writeln!(out, "  + resource_limits.{name}: the default → {to}")?,
+        }
+    }
+    for Widened { key, added } in &difference.widened {
+        writeln!(out, "  + {key}: {}", added.join(", "))?;
+    }
+    Ok(())
 }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use clap::Args;
 use palisade::{AdmittedBundle, Bundle, HostServices, LoadError, LogSink, Plugin, Policy, RuntimeBuilder};
 use palisade_signer::input::{Input, Kind};
-use palisade_signer::{Failure, Surroundings, Terminal, TrustOptions};
+use palisade_signer::{Failure, Surroundings, Terminal, TrustOptions, UsageError};
 
 use crate::compiling::{self, CacheWarnings};
+use crate::operate::Needs;
 use crate::power_options::{PowerOptions, folder_of};
 
 /// Which plugin, whom to trust for it, and what it may do.
 #[derive(Args, Debug)]
 pub(crate) struct PluginOptions {
-    /// The bundle; - reads it from standard input
+    /// The bundle; - reads it from standard input; of `call`, also the id of an installed plugin
     #[arg(value_name = "REF")]
     pub(crate) bundle: Input,
 
@@ -105,6 +106,26 @@ impl PluginOptions {
             warnings.tell(terminal);
         }
         loaded.map_err(|error| Failure::from(error).about_plugin(id))
+    }
+
+    /// What a host needs to run an installed plugin with these options.
+    pub(crate) fn of_installed<'a>(&self, folder: &'a Path, surroundings: &Surroundings) -> Result<Needs<'a>, Failure> {
+        if self.no_cache {
+            return Err(UsageError::new("--no-cache", "an installed plugin is always run with the cache").into());
+        }
+        self.powers.refuse_what_is_installed()?;
+        let trust = self.trust.store(None, surroundings)?;
+        Ok(Needs {
+            folder,
+            trust: trust.allow_unsigned(self.allow_unsigned),
+            policy: self.powers.policy()?,
+            confinement: self.powers.confinement(),
+        })
+    }
+
+    /// Says how to add trust to a failure that is about a lack of it.
+    pub(crate) fn explain(&self, failure: Failure) -> Failure {
+        self.trust.explain(failure)
     }
 
     fn admit(

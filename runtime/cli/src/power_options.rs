@@ -10,8 +10,8 @@ use palisade::{
     Blame, ByteSize, Code, Coded, DirectoryMapping, DirectoryQuota, HostServices, HttpClient, LimitSettings, LogSink,
     Policy, SqliteStorage, parse_duration,
 };
-use palisade_signer::Failure;
 use palisade_signer::input::{Input, Kind, read_file};
+use palisade_signer::{Failure, UsageError};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -130,6 +130,21 @@ impl PowerOptions {
             // A database keeps files of its own beside it.
             Some(path) => confinement.write(folder_of(path)),
             None => confinement,
+        }
+    }
+
+    /// Refuses what an installed plugin has of its own.
+    pub(crate) fn refuse_what_is_installed(&self) -> Result<(), UsageError> {
+        if self.config.is_some() {
+            let error = UsageError::new("--config", "an installed plugin has a configuration of its own");
+            return Err(error.with_help("palisade config set ID --file FILE   replaces it"));
+        }
+        match &self.storage {
+            Some(_) => Err(UsageError::new(
+                "--storage",
+                "an installed plugin keeps its data in the data directory",
+            )),
+            None => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use ed25519_dalek::Signer as _;
+use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use palisade_bundle::{Digest, JsonError, KeyError, PublicKey, Timestamp, canonical_json};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -34,6 +35,16 @@ impl CheckpointKey {
         let private = ed25519_dalek::SigningKey::from_bytes(seed);
         let public = PublicKey::from_bytes(private.verifying_key().as_bytes())?;
         Ok(Self { private, public })
+    }
+
+    /// Reads an unencrypted `PRIVATE KEY` PEM file (PKCS#8), as `palisade key generate` writes it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NotAPrivateKeyFile`]: the text is something else.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        let private = ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map_err(|_| KeyError::NotAPrivateKeyFile)?;
+        Self::from_seed(private.as_bytes())
     }
 
     /// The key that verifies what this one signed.

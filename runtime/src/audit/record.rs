@@ -74,6 +74,8 @@ words! {
         Grant "grant",
         /// A power was taken from a plugin.
         Revoke "revoke",
+        /// What a plugin keeps was replaced by an operator.
+        StateChange "state_change",
         /// A plugin tried what it may not.
         SecurityViolation "security_violation",
         /// A plugin reached a limit.

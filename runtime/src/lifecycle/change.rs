@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_bundle::manifest::Difference;
-use palisade_bundle::{Digest, Downgrade, InstallRecord, Manifest, Permission};
+use palisade_bundle::{Digest, Downgrade, InstallRecord, Manifest, Permission, RatchetError, VerifiedBundle};
 use serde_json::{Map, Value};
 
 use super::disk::{Grants, PluginRow, VersionRow};
 use super::error::{InstallError, TransitionError};
-use super::host::Candidate;
+use super::host::{Candidate, Host};
 use super::install::version_row;
 use super::ongoing::Ongoing;
+use super::options::{Approval, UpgradeOptions};
 use super::replace::Replacement;
 use super::state::State;
 use super::stop::CLEANUP_TIME;
-use super::supervisor::{Approval, UpgradeOptions};
 use crate::event::EventKind;
 use crate::policy::PolicyError;
 
@@ -44,7 +44,7 @@ impl Ongoing {
             ..row.active.clone()
         };
         let candidate = self.host.prepare_installed(PluginRow { active, ..row.clone() }).await?;
-        let before = row.active.config.unwrap_or_else(|| row.active.manifest.config.clone());
+        let before = row.effective_config().clone();
         self.put_in_place(candidate, None, CONFIG_CLEANUP_TIME).await?;
         self.tell(EventKind::ConfigUpdated {
             keys: changed_keys(&before, &config),
@@ -66,34 +66,24 @@ impl Ongoing {
 
     async fn upgrade_to(&self, bytes: Vec<u8>, options: UpgradeOptions) -> Result<(), TransitionError> {
         let row = self.row();
-        let bundle = self.host.verify_new(bytes.clone()).await?;
-        if *bundle.id() != row.id {
-            let other = palisade_bundle::RatchetError::OtherPlugin {
-                expected: row.id,
-                actual: bundle.id().clone(),
-            };
-            return Err(InstallError::from(other).into());
-        }
-        let record = self.host.ratchet(&bundle, options.downgrade).await?;
+        let (bundle, record) = self.host.successor(&row, bytes.clone(), options.downgrade).await?;
         let grants = approve(&row, bundle.manifest(), options.approval)?;
-        let active = VersionRow {
-            config: row.active.config.clone(),
-            ..version_row(&bundle, Digest::of(&bytes), row.active.ordinal + 1)
-        };
-        self.announce(&active.manifest)?;
-        let candidate = self.host.prepare(bundle, PluginRow { active, grants, ..row }).await?;
+        let upgraded = upgraded(row, &bundle, Digest::of(&bytes), grants);
+        self.announce(&upgraded.active.manifest)?;
+        let candidate = self.host.prepare(bundle, upgraded).await?;
         let staged = self.host.on_disk(move |disk| disk.stage(&bytes)).await?;
         self.put_in_place(candidate, Some(record), CLEANUP_TIME).await?;
         drop(staged);
         Ok(())
     }
 
-    pub(super) async fn rollback(self: Arc<Self>) -> Result<(), TransitionError> {
+    /// Back to the version before the active one, or to the one that is called `version`.
+    pub(super) async fn rollback(self: Arc<Self>, version: Option<String>) -> Result<(), TransitionError> {
         self.tell_reloading();
         let row = self.row();
-        let current = row.clone();
-        let previous = self.host.on_disk(move |disk| disk.previous(&current)).await?;
-        let active = previous.ok_or(TransitionError::NoRollbackVersion)?;
+        let (current, name) = (row.clone(), version.clone());
+        let previous = self.host.on_disk(move |disk| disk.previous(&current, name.as_deref()));
+        let active = previous.await?.ok_or_else(|| self.not_kept(version))?;
         self.announce(&active.manifest)?;
         let bundle = self.host.verify_installed(active.file).await?;
         // It was here, so it may come back; what the ratchet remembers as the highest stays.
@@ -102,6 +92,19 @@ impl Ongoing {
         self.put_in_place(candidate, Some(record), CLEANUP_TIME).await?;
         self.host.collect().await;
         Ok(())
+    }
+
+    fn not_kept(&self, version: Option<String>) -> TransitionError {
+        let Some(version) = version else {
+            return TransitionError::NoRollbackVersion;
+        };
+        let view = self.managed.view();
+        let active = &view.row.active.version;
+        let kept = view.versions.iter().map(|kept| kept.version.clone());
+        TransitionError::VersionNotKept {
+            version,
+            kept: kept.filter(|version| version != active).collect(),
+        }
     }
 
     pub(super) async fn grant(self: Arc<Self>, permission: String) -> Result<(), TransitionError> {
@@ -166,8 +169,38 @@ impl Ongoing {
     }
 }
 
+impl Host {
+    /// A bundle that may take the place of a version, and what the ratchet remembers once it has.
+    pub(super) async fn successor(
+        &self,
+        row: &PluginRow,
+        bytes: Vec<u8>,
+        downgrade: Downgrade,
+    ) -> Result<(VerifiedBundle, InstallRecord), InstallError> {
+        let bundle = self.verify_new(bytes).await?;
+        if *bundle.id() != row.id {
+            let other = RatchetError::OtherPlugin {
+                expected: row.id.clone(),
+                actual: bundle.id().clone(),
+            };
+            return Err(other.into());
+        }
+        let record = self.ratchet(&bundle, downgrade).await?;
+        Ok((bundle, record))
+    }
+}
+
+/// A plugin with another version, and the configuration it has.
+pub(super) fn upgraded(row: PluginRow, bundle: &VerifiedBundle, file: Digest, grants: Grants) -> PluginRow {
+    let active = VersionRow {
+        config: row.active.config.clone(),
+        ..version_row(bundle, file, row.active.ordinal + 1)
+    };
+    PluginRow { active, grants, ..row }
+}
+
 /// The grants of the new version, if it asks for nothing that nobody has seen or an operator has.
-fn approve(row: &PluginRow, newer: &Manifest, approval: Approval) -> Result<Grants, TransitionError> {
+pub(super) fn approve(row: &PluginRow, newer: &Manifest, approval: Approval) -> Result<Grants, TransitionError> {
     let mut grants = row.grants.clone();
     let difference = beyond(row.active.manifest.difference(newer), &grants);
     if approval == Approval::Given {
@@ -183,7 +216,7 @@ fn approve(row: &PluginRow, newer: &Manifest, approval: Approval) -> Result<Gran
 }
 
 /// The difference without what was granted in advance.
-fn beyond(difference: Difference, grants: &Grants) -> Difference {
+pub(super) fn beyond(difference: Difference, grants: &Grants) -> Difference {
     let is_new = |permission: &Permission| !grants.granted.contains(permission);
     let Difference {
         added, now_required, ..

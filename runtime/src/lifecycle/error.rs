@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::audit_sink::AuditFailed;
 use super::crashes::Quarantined;
+use super::data::DataError;
 use super::dependencies::DependencyError;
 use super::disk::StoreError;
 use super::state::InvalidState;
@@ -142,6 +143,14 @@ pub enum TransitionError {
     /// There is no earlier version.
     #[error("there is no earlier version to go back to")]
     NoRollbackVersion,
+    /// There is no earlier version of this name.
+    #[error("version {version} is not kept")]
+    VersionNotKept {
+        /// What was asked for.
+        version: String,
+        /// What there is, oldest first.
+        kept: Vec<String>,
+    },
     /// The replacement did not start; the old generation serves on, as it did before.
     #[error("the replacement failed, and the old one serves on")]
     ReloadFailed {
@@ -162,6 +171,9 @@ pub enum TransitionError {
     /// The plugin's data could not be read or written.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// What the plugin is to keep is not what it could have kept.
+    #[error(transparent)]
+    Data(#[from] DataError),
 }
 
 impl TransitionError {
@@ -175,8 +187,10 @@ impl TransitionError {
             Self::Dependency(error) => Some(error),
             Self::Storage(error) => Some(error),
             Self::Quarantined(error) => Some(error),
+            Self::Data(error) => Some(error),
             Self::ApprovalRequired { .. }
             | Self::NoRollbackVersion
+            | Self::VersionNotKept { .. }
             | Self::ReloadFailed { .. }
             | Self::RollbackFailed { .. } => None,
         }
@@ -193,8 +207,9 @@ impl Coded for TransitionError {
             Self::Dependency(error) => error.code(),
             Self::Storage(error) => error.code(),
             Self::Quarantined(error) => error.code(),
+            Self::Data(error) => error.code(),
             Self::ApprovalRequired { .. } => Code::ApprovalRequired,
-            Self::NoRollbackVersion => Code::NoRollbackVersion,
+            Self::NoRollbackVersion | Self::VersionNotKept { .. } => Code::NoRollbackVersion,
             Self::ReloadFailed { .. } => Code::ReloadFailed,
             Self::RollbackFailed { .. } => Code::RollbackFailed,
         }
@@ -209,8 +224,9 @@ impl Coded for TransitionError {
             Self::Dependency(error) => error.blame(),
             Self::Storage(error) => error.blame(),
             Self::Quarantined(error) => error.blame(),
+            Self::Data(error) => error.blame(),
             Self::ApprovalRequired { .. } => Blame::Policy,
-            Self::NoRollbackVersion => Blame::Conflict,
+            Self::NoRollbackVersion | Self::VersionNotKept { .. } => Blame::Conflict,
             Self::ReloadFailed { cause } | Self::RollbackFailed { cause } => cause.blame(),
         }
     }
@@ -221,6 +237,7 @@ impl Coded for TransitionError {
             Self::ApprovalRequired { difference } => serde_json::to_value(difference).map(members).unwrap_or_default(),
             Self::ReloadFailed { cause } => members(json!({"rolled_back": true, "cause": because(cause)})),
             Self::RollbackFailed { cause } => members(json!({"cause": because(cause)})),
+            Self::VersionNotKept { version, kept } => members(json!({"version": version, "kept": kept})),
             Self::NotFound(_)
             | Self::InvalidState(_)
             | Self::Busy(_)
@@ -228,6 +245,7 @@ impl Coded for TransitionError {
             | Self::Dependency(_)
             | Self::Storage(_)
             | Self::Quarantined(_)
+            | Self::Data(_)
             | Self::NoRollbackVersion => self.passed_on().map(Coded::details).unwrap_or_default(),
         }
     }
@@ -243,6 +261,8 @@ impl Coded for TransitionError {
             | Self::Dependency(_)
             | Self::Storage(_)
             | Self::Quarantined(_)
+            | Self::Data(_)
+            | Self::VersionNotKept { .. }
             | Self::NoRollbackVersion => self.passed_on().map(Coded::help).unwrap_or_default(),
         }
     }

@@ -15,6 +15,7 @@ use super::disk::{Disk, PluginRow, StoreError};
 use super::error::{HostStopped, InstallError, NotFound};
 use super::managed::Managed;
 use super::schedule::{Calendar, Timetable};
+use super::status::KeptVersion;
 use super::supervisor::SupervisorSettings;
 use crate::audit::AuditEntry;
 use crate::sandbox::{LoadError, Plugin, Prepared, Runtime};
@@ -50,9 +51,9 @@ impl Host {
             jitter: settings.schedule_jitter,
         };
         let mut restores = disk.restores()?;
-        let managed = |row: PluginRow| {
+        let managed = |(row, versions): (PluginRow, Vec<KeptVersion>)| {
             let state = row.state_at_rest();
-            let managed = Managed::new(row, state, settings.places);
+            let managed = Managed::new(row, versions, state, settings.places);
             if let Some(state) = restores.remove(managed.id.as_str()) {
                 managed.update(|view| view.restore = Some(state));
             }

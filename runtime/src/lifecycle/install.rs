@@ -13,9 +13,9 @@ use super::error::{HostStopped, InstallError};
 use super::host::Host;
 use super::managed::Managed;
 use super::ongoing::Ongoing;
+use super::options::InstallOptions;
 use super::state::State;
 use super::status::PluginStatus;
-use super::supervisor::InstallOptions;
 use crate::audit::{AuditAction, AuditEntry};
 use crate::event::EventKind;
 use crate::policy::PolicyError;
@@ -60,7 +60,7 @@ impl Host {
     ) -> Result<Ongoing, InstallError> {
         let row = new_row(bundle, file, options)?;
         let managed = self
-            .insert(Managed::new(row, State::Installing, self.settings.places))
+            .insert(Managed::new(row, Vec::new(), State::Installing, self.settings.places))
             .map_err(|taken| already_installed(&taken))?;
         Ongoing::installing(self, managed, actor).map_err(|_impossible| HostStopped.into())
     }

@@ -1,5 +1,6 @@
 //! One plugin in memory: what is known of it, its gate, and whose turn it is to change it.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -11,9 +12,12 @@ use super::disk::PluginRow;
 use super::error::{OperationInProgress, TransitionError};
 use super::gate::{Closed, Gate};
 use super::state::{InvalidState, State};
-use super::status::{Draining, Failure, Health, PluginStatus, RunningOperation};
+use super::status::{Draining, Failure, Health, KeptVersion, PluginStatus, RunningOperation, Transition};
 use crate::sandbox::Plugin;
 use crate::services::Namespace;
+
+/// Changes of state that are remembered: enough for a day on which somebody looked after the plugin by hand.
+const REMEMBERED: usize = 32;
 
 /// One plugin. Only the operation that occupies it changes it; anybody may read it at any time.
 pub(super) struct Managed {
@@ -30,6 +34,8 @@ pub(super) struct Managed {
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) row: PluginRow,
+    /// What the registry keeps of it.
+    pub(super) versions: Vec<KeptVersion>,
     pub(super) state: State,
     /// What it is about to be, while it is replaced by another version.
     pub(super) becoming: Option<Arc<Manifest>>,
@@ -42,15 +48,28 @@ pub(super) struct View {
     pub(super) is_degraded: bool,
     /// Its place in the order of starts.
     pub(super) started: u64,
+    history: VecDeque<Transition>,
+}
+
+impl View {
+    /// Goes to another state, and remembers that.
+    pub(super) fn enter(&mut self, transition: Transition) {
+        self.state = transition.to;
+        if self.history.len() == REMEMBERED {
+            self.history.pop_front();
+        }
+        self.history.push_back(transition);
+    }
 }
 
 impl Managed {
-    pub(super) fn new(row: PluginRow, state: State, places: usize) -> Self {
+    pub(super) fn new(row: PluginRow, versions: Vec<KeptVersion>, state: State, places: usize) -> Self {
         Self {
             id: row.id.clone(),
             gate: Gate::shut(places),
             view: RwLock::new(Arc::new(View {
                 row,
+                versions,
                 state,
                 becoming: None,
                 current: None,
@@ -58,6 +77,7 @@ impl Managed {
                 restore: None,
                 is_degraded: false,
                 started: 0,
+                history: VecDeque::new(),
             })),
             operation: Mutex::default(),
             generations: AtomicU64::new(0),
@@ -108,9 +128,15 @@ impl Managed {
         let is_at_rest_or_active = !self.view().state.allowed().is_empty();
         if !is_at_rest_or_active {
             self.gate.close(Closed::Shut);
+            let failure = failure();
             self.update(|view| {
-                view.state = State::Failed;
-                view.row.failure = Some(failure());
+                view.enter(Transition {
+                    from: view.state,
+                    to: State::Failed,
+                    at: failure.at,
+                    reason: "host_stopped",
+                });
+                view.row.failure = Some(failure);
                 view.current = None;
                 view.draining = None;
             });
@@ -148,6 +174,14 @@ impl Managed {
             active_requests: occupancy.inside,
             draining: view.draining,
             operation: self.operation().clone(),
+            manifest: Arc::clone(&row.active.manifest),
+            versions: view.versions.clone(),
+            grant: view
+                .current
+                .as_ref()
+                .map(|plugin| plugin.grant().permissions().cloned().collect()),
+            limits: view.current.as_ref().map(|plugin| plugin.limits().clone()),
+            history: view.history.iter().cloned().collect(),
         }
     }
 

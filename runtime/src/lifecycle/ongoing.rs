@@ -10,12 +10,13 @@ use super::audit_sink::AuditFailed;
 use super::audit_sink::outcome_of;
 use super::crashes::Quarantined;
 use super::dependencies::{Arrangement, DependencyError, Wanted};
-use super::disk::{PluginRow, StoreError};
+use super::disk::{Disk, PluginRow, StoreError};
 use super::error::{HostStopped, InstallError, TransitionError};
 use super::host::Host;
 use super::managed::Managed;
 use super::state::{InvalidState, Operation, State};
-use super::status::{Draining, Failure, RunningOperation};
+use super::status::{Draining, Failure, RunningOperation, Transition};
+use super::stop::Drained;
 use crate::audit::{AuditAction, AuditEntry, AuditOutcome};
 use crate::event::{EventKind, Failing};
 use crate::sandbox::Plugin;
@@ -79,6 +80,24 @@ impl Ongoing {
         actor: &Arc<str>,
     ) -> Result<Self, TransitionError> {
         Self::occupy(host, managed, ("install", AuditAction::Install), actor, |_| Ok(()))
+    }
+
+    /// Occupies a plugin that does not run, for work on what it keeps.
+    pub(super) fn on_data(
+        host: &Arc<Host>,
+        managed: Arc<Managed>,
+        names: (&'static str, AuditAction),
+        actor: &Arc<str>,
+    ) -> Result<Self, TransitionError> {
+        let check = |from: State| match from {
+            State::Installed | State::Disabled | State::Failed => Ok(()),
+            _ => Err(InvalidState {
+                from,
+                operation: names.0,
+                allowed: from.allowed(),
+            }),
+        };
+        Self::occupy(host, managed, names, actor, check)
     }
 
     fn occupy(
@@ -153,7 +172,13 @@ impl Ongoing {
     fn become_next(&self, next: State) -> EventKind {
         let from = self.managed.view().state;
         let to = if from.may_become(next) { next } else { State::Failed };
-        self.managed.update(|view| view.state = to);
+        let transition = Transition {
+            from,
+            to,
+            at: Timestamp::try_from(self.host.runtime.services().clock.wall()).ok(),
+            reason: self.name,
+        };
+        self.managed.update(|view| view.enter(transition));
         EventKind::StateChanged {
             from,
             to,
@@ -187,15 +212,15 @@ impl Ongoing {
 
     /// Writes the change down.
     pub(super) async fn save(&self, row: PluginRow, record: Option<InstallRecord>) -> Result<(), StoreError> {
-        let saved = row.clone();
-        self.host
-            .on_disk(move |disk| disk.save(&saved, record.as_ref()))
-            .await?;
+        let (saved, now) = (row.clone(), self.host.runtime.services().clock.wall());
+        let save = move |disk: &Arc<Disk>| disk.save(&saved, record.as_ref(), now);
+        let versions = self.host.on_disk(save).await?;
         self.managed.update(|view| {
             if row.failure.is_none() {
                 view.restore = None;
             }
             view.row = row;
+            view.versions = versions;
         });
         Ok(())
     }
@@ -253,10 +278,10 @@ impl Ongoing {
     }
 
     /// Waits until no command is inside the closed gate, interrupting what is left after `timeout`.
-    pub(super) async fn drain(&self, timeout: Duration) {
+    pub(super) async fn drain(&self, timeout: Duration) -> Drained {
         let active_requests = self.managed.gate.occupancy().inside;
         if active_requests == 0 {
-            return;
+            return Drained::default();
         }
         let since = Timestamp::try_from(self.host.runtime.services().clock.wall()).ok();
         self.managed
@@ -268,6 +293,10 @@ impl Ongoing {
         let interrupted = self.managed.gate.drain(tokio::time::sleep(timeout)).await;
         self.managed.update(|view| view.draining = None);
         self.tell(EventKind::Drained { interrupted });
+        Drained {
+            ended: active_requests.saturating_sub(interrupted),
+            interrupted,
+        }
     }
 
     /// Lets a generation that serves nobody any more clean up. Whatever comes of that, it is gone.

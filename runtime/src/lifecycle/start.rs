@@ -9,8 +9,10 @@ use super::dependencies::Wanted;
 use super::disk::PluginRow;
 use super::error::{InstallError, TransitionError};
 use super::ongoing::Ongoing;
+use super::options::DisableOptions;
 use super::state::{Operation, State};
-use super::supervisor::{DisableOptions, Supervisor};
+use super::status::PluginStatus;
+use super::supervisor::Supervisor;
 use crate::audit::AuditOutcome;
 use crate::event::EventKind;
 use crate::sandbox::Plugin;
@@ -42,6 +44,19 @@ impl Supervisor {
         failed.sort_by(|(one, _), (other, _)| one.cmp(other));
         failed
     }
+
+    /// Starts one plugin, if it is to run whenever the host does and does not run yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`enable`](Self::enable). Nobody decides anything, so only a failure is written down.
+    pub async fn start_one(&self, id: &str) -> Result<PluginStatus, TransitionError> {
+        let status = self.status(id)?;
+        match status.enabled && status.state != State::Active {
+            true => self.operate(id, Operation::Enable, Ongoing::resume).await,
+            false => Ok(status),
+        }
+    }
 }
 
 impl Ongoing {
@@ -72,7 +87,7 @@ impl Ongoing {
             self.record(AuditOutcome::Succeeded, &active.version, None).await?;
             self.tell(EventKind::Disabling);
             self.enter(State::Unloading);
-            self.unload(DisableOptions::default().timeout).await;
+            self.unload(DisableOptions::default()).await;
             self.tell(EventKind::Disabled);
         }
         self.enable().await

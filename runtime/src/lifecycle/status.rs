@@ -1,11 +1,13 @@
 //! What is told of a plugin at one moment.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use palisade_bundle::{Code, Coded, Digest, Permission, Timestamp};
+use palisade_bundle::{Code, Coded, Digest, Manifest, Permission, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
+use crate::limits::Limits;
 
 /// A plugin at one moment. Reading it waits for nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,6 +43,43 @@ pub struct PluginStatus {
     pub draining: Option<Draining>,
     /// What is being done to it.
     pub operation: Option<RunningOperation>,
+    /// What its active version says of itself.
+    #[serde(serialize_with = "as_manifest")]
+    pub manifest: Arc<Manifest>,
+    /// The versions that a rollback can bring back, and the active one, oldest first.
+    pub versions: Vec<KeptVersion>,
+    /// What it may do, while it runs: asked, granted, and allowed to its publisher.
+    pub grant: Option<Vec<Permission>>,
+    /// The limits it runs under, while it runs.
+    pub limits: Option<Limits>,
+    /// The last states it was in since the host was opened, oldest first; at most 32.
+    pub history: Vec<Transition>,
+}
+
+/// A version of a plugin whose bundle is kept.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct KeptVersion {
+    /// Which one.
+    pub version: String,
+    /// Who vouches for it; `None` for an unsigned bundle.
+    pub publisher: Option<String>,
+    /// The identity of its bundle.
+    pub digest: Digest,
+}
+
+/// A plugin went from one state to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Transition {
+    /// From where.
+    pub from: State,
+    /// To where.
+    pub to: State,
+    /// When; `None` when the clock was out of range.
+    pub at: Option<Timestamp>,
+    /// Which operation, or what happened.
+    pub reason: &'static str,
 }
 
 /// Whether a plugin is well.
@@ -61,6 +100,37 @@ pub enum Health {
 }
 
 impl Health {
+    /// The health of many plugins in one word. Those of which nobody knows do not count; without any, all is well.
+    #[must_use]
+    pub fn overall(all: impl IntoIterator<Item = Self>) -> Self {
+        let mut monitored = all.into_iter().filter(|health| *health != Self::Unknown).peekable();
+        if monitored.peek().is_none() {
+            return Self::Healthy;
+        }
+        let (mut any_ill, mut all_unhealthy) = (false, true);
+        for health in monitored {
+            any_ill |= health != Self::Healthy;
+            all_unhealthy &= health == Self::Unhealthy;
+        }
+        match (all_unhealthy, any_ill) {
+            (true, _) => Self::Unhealthy,
+            (false, true) => Self::Degraded,
+            (false, false) => Self::Healthy,
+        }
+    }
+
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Transitioning => "transitioning",
+            Self::Unhealthy => "unhealthy",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The health of a plugin by its state; `is_degraded` when something went wrong that did not stop it.
     pub(super) fn of(state: State, is_degraded: bool) -> Self {
         match (state, is_degraded) {
@@ -120,6 +190,10 @@ pub struct RunningOperation {
     pub operation: &'static str,
     /// The same as in its events.
     pub operation_id: String,
+}
+
+fn as_manifest<S: serde::Serializer>(manifest: &Arc<Manifest>, serializer: S) -> Result<S::Ok, S::Error> {
+    manifest.serialize(serializer)
 }
 
 fn as_ms<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -11,13 +11,47 @@ use super::disk::PluginRow;
 use super::error::TransitionError;
 use super::gate::Closed;
 use super::ongoing::Ongoing;
+use super::options::{DisableOptions, LastState};
 use super::state::{Operation, State};
-use super::supervisor::{DisableOptions, Supervisor};
+use super::status::PluginStatus;
+use super::supervisor::Supervisor;
 use crate::audit::AuditOutcome;
 use crate::event::EventKind;
 
 /// How long a plugin that is stopped or replaced may clean up (lifecycle.md, step 6).
 pub(super) const CLEANUP_TIME: Duration = Duration::from_secs(30);
+
+/// How a plugin was stopped.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Disabled {
+    /// The plugin afterwards.
+    pub status: PluginStatus,
+    /// Commands that were waited for and came to their end.
+    pub drained: usize,
+    /// Commands that were interrupted.
+    pub cancelled: usize,
+    /// Whether the state record holds what the cleanup wrote.
+    pub state_saved: bool,
+}
+
+impl Disabled {
+    pub(super) fn new(status: PluginStatus, drained: Drained, last_state: LastState) -> Self {
+        Self {
+            status,
+            drained: drained.ended,
+            cancelled: drained.interrupted,
+            state_saved: last_state == LastState::Keep,
+        }
+    }
+}
+
+/// How commands left a closed gate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Drained {
+    pub(super) ended: usize,
+    pub(super) interrupted: usize,
+}
 
 impl Supervisor {
     /// Stops every plugin that runs, none before those that need it, within `budget` all together. No operation
@@ -49,7 +83,7 @@ impl Supervisor {
 }
 
 impl Ongoing {
-    pub(super) async fn disable(self: Arc<Self>, options: DisableOptions) -> Result<(), TransitionError> {
+    pub(super) async fn disable(self: Arc<Self>, options: DisableOptions) -> Result<Drained, TransitionError> {
         self.tell(EventKind::Disabling);
         let version = self.row().active.version;
         let is_free = |all: &Arrangement| match self.managed.view().state {
@@ -61,39 +95,48 @@ impl Ongoing {
         // Before anything is stopped, because that cannot be taken back.
         self.record(AuditOutcome::Succeeded, &version, None).await?;
         self.enter_if(State::Unloading, is_free)?;
-        self.unload_for_good(options.timeout).await?;
+        let drained = self.unload_for_good(options).await?;
         self.tell(EventKind::Disabled);
-        Ok(())
+        Ok(drained)
     }
 
     /// [`unload`](Self::unload), and not to run when the host starts again.
-    pub(super) async fn unload_for_good(&self, timeout: Duration) -> Result<(), TransitionError> {
-        self.unload(timeout).await;
+    pub(super) async fn unload_for_good(&self, options: DisableOptions) -> Result<Drained, TransitionError> {
+        let drained = self.unload(options).await;
         let row = PluginRow {
             enabled: false,
             was_started: true,
             failure: None,
             ..self.row()
         };
-        Ok(self.save(row, None).await?)
+        self.save(row, None).await?;
+        Ok(drained)
     }
 
     async fn shut_down(&self, remaining: Duration) {
         self.tell(EventKind::Disabling);
         self.enter(State::Unloading);
-        self.unload(remaining).await;
+        let options = DisableOptions {
+            timeout: remaining,
+            ..DisableOptions::default()
+        };
+        self.unload(options).await;
         self.tell(EventKind::Disabled);
     }
 
     /// From unloading to disabled: nobody gets in, whoever is inside is waited for, everything is released.
-    pub(super) async fn unload(&self, timeout: Duration) {
+    pub(super) async fn unload(&self, options: DisableOptions) -> Drained {
         self.managed.gate.close(Closed::Shut);
-        self.drain(timeout).await;
+        let drained = self.drain(options.timeout).await;
         let current = self.managed.view().current.clone();
         self.managed.update(|view| view.current = None);
         if let Some(plugin) = current {
+            if options.last_state == LastState::Refuse {
+                plugin.freeze_state();
+            }
             self.clean_up(plugin, CLEANUP_TIME).await;
         }
         self.enter(State::Disabled);
+        drained
     }
 }

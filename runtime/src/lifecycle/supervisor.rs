@@ -7,18 +7,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use palisade_bundle::{Downgrade, TrustStore};
+use palisade_bundle::TrustStore;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use super::audit_sink::AuditSink;
 use super::dependencies::{Arrangement, DependencyGraph};
-use super::disk::{Disk, SupervisorOpenError};
+use super::disk::{DataDirectory, Disk, SupervisorOpenError};
 use super::error::{HostStopped, InstallError, NotFound, TransitionError};
 use super::host::Host;
 use super::ongoing::Ongoing;
+use super::options::{DisableOptions, InstallOptions, PluginData, UpgradeOptions};
 use super::state::Operation;
 use super::status::PluginStatus;
+use super::stop::Disabled;
+use super::uninstall::Uninstalled;
 use crate::event::{Replay, Subscription};
 use crate::policy::Policy;
 use crate::sandbox::Runtime;
@@ -29,9 +32,6 @@ const PLACES: usize = 1_024;
 /// How long running commands are waited for when a plugin is replaced, unless set otherwise: twice the longest time a
 /// command may take by default.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long they are waited for when it is stopped, unless asked otherwise.
-const DISABLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most a scheduled command is put off, unless set otherwise: nobody who says a minute means less than five seconds.
 const SCHEDULE_JITTER: Duration = Duration::from_secs(5);
@@ -82,71 +82,6 @@ impl SupervisorSettings {
     }
 }
 
-/// How a plugin is installed.
-#[derive(Clone, Debug, Default)]
-pub struct InstallOptions {
-    /// What it is granted, by name or by the alias of a family.
-    pub grants: Vec<String>,
-    /// Its configuration, instead of its manifest's.
-    pub config: Option<Map<String, Value>>,
-}
-
-/// How a plugin is replaced by another version.
-#[derive(Clone, Copy, Debug)]
-pub struct UpgradeOptions {
-    /// Whether an operator has seen what the new version asks for beyond the old one.
-    pub approval: Approval,
-    /// Whether the other version may be an older one.
-    pub downgrade: Downgrade,
-}
-
-impl Default for UpgradeOptions {
-    /// Asks, and never goes back.
-    fn default() -> Self {
-        Self {
-            approval: Approval::Ask,
-            downgrade: Downgrade::Refuse,
-        }
-    }
-}
-
-/// Whether an operator has seen what a new version asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Approval {
-    /// Not yet: a version that asks for more is refused with the difference.
-    Ask,
-    /// Yes: what it asks for is granted.
-    Given,
-}
-
-/// How a plugin is stopped.
-#[derive(Clone, Copy, Debug)]
-pub struct DisableOptions {
-    /// How long running commands are waited for.
-    pub timeout: Duration,
-}
-
-impl Default for DisableOptions {
-    /// Waits 5 s.
-    fn default() -> Self {
-        Self {
-            timeout: DISABLE_TIMEOUT,
-        }
-    }
-}
-
-/// What becomes of a plugin's data when it is removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PluginData {
-    /// It is written to a file in the data directory's `archives`, and deleted.
-    #[default]
-    Archive,
-    /// It is left, for a later install under the same id by the same publisher.
-    Preserve,
-    /// It is deleted. What cannot be deleted does not stop the removal.
-    Discard,
-}
-
 impl Supervisor {
     /// Opens a data directory, and creates it where there is none. No plugin runs yet: see [`start`](Self::start).
     ///
@@ -161,7 +96,21 @@ impl Supervisor {
         trust: TrustStore,
         settings: SupervisorSettings,
     ) -> Result<Self, SupervisorOpenError> {
-        let disk = Disk::open(folder.as_ref(), runtime.services().clock.wall())?;
+        Self::open_in(DataDirectory::open(folder)?, runtime, trust, settings)
+    }
+
+    /// As [`open`](Self::open), for a directory that this process has taken already.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorOpenError`]: what is in it cannot be used.
+    pub fn open_in(
+        directory: DataDirectory,
+        runtime: Runtime,
+        trust: TrustStore,
+        settings: SupervisorSettings,
+    ) -> Result<Self, SupervisorOpenError> {
+        let disk = Disk::open(directory, runtime.services().clock.wall())?;
         let host = Arc::new(Host::new(runtime, trust, settings, disk)?);
         host.keep_time();
         Ok(Self::acting_for(&host, "host"))
@@ -217,9 +166,10 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`TransitionError`]. A cleanup that fails is a warning: the plugin is stopped all the same.
-    pub async fn disable(&self, id: &str, options: DisableOptions) -> Result<PluginStatus, TransitionError> {
+    pub async fn disable(&self, id: &str, options: DisableOptions) -> Result<Disabled, TransitionError> {
         let work = move |ongoing: Arc<Ongoing>| ongoing.disable(options);
-        self.operate(id, Operation::Disable, work).await
+        let (drained, status) = self.operate_for(id, Operation::Disable, work).await?;
+        Ok(Disabled::new(status, drained, options.last_state))
     }
 
     /// Stops a plugin if it runs, and starts it.
@@ -272,7 +222,8 @@ impl Supervisor {
     ///
     /// As [`reload`](Self::reload), and [`NoRollbackVersion`](TransitionError::NoRollbackVersion).
     pub async fn rollback(&self, id: &str) -> Result<PluginStatus, TransitionError> {
-        self.operate(id, Operation::Rollback, Ongoing::rollback).await
+        let work = |ongoing: Arc<Ongoing>| ongoing.rollback(None);
+        self.operate(id, Operation::Rollback, work).await
     }
 
     /// Lets a plugin do more: a permission, or a family of them by its alias. A plugin that runs is reloaded.
@@ -311,9 +262,10 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`TransitionError`]; a plugin that could not be removed is failed.
-    pub async fn uninstall(&self, id: &str, data: PluginData) -> Result<(), TransitionError> {
+    pub async fn uninstall(&self, id: &str, data: PluginData) -> Result<Uninstalled, TransitionError> {
         let work = move |ongoing: Arc<Ongoing>| ongoing.uninstall(data);
-        self.operate(id, Operation::Uninstall, work).await.map(drop)
+        let (uninstalled, _) = self.operate_for(id, Operation::Uninstall, work).await?;
+        Ok(uninstalled)
     }
 
     /// A plugin as it is now.
@@ -362,9 +314,40 @@ impl Supervisor {
         W: FnOnce(Arc<Ongoing>) -> F,
         F: Future<Output = Result<(), TransitionError>> + Send + 'static,
     {
+        let ((), status) = self.operate_for(id, operation, work).await?;
+        Ok(status)
+    }
+
+    /// An operation that comes to something of its own, besides the status of the plugin afterwards.
+    pub(super) async fn operate_for<T, W, F>(
+        &self,
+        id: &str,
+        operation: Operation,
+        work: W,
+    ) -> Result<(T, PluginStatus), TransitionError>
+    where
+        T: Send + 'static,
+        W: FnOnce(Arc<Ongoing>) -> F,
+        F: Future<Output = Result<T, TransitionError>> + Send + 'static,
+    {
         self.check_open()?;
         let managed = self.host.find(id)?;
-        let ongoing = Arc::new(Ongoing::begin(&self.host, managed, operation, &self.actor)?);
+        let ongoing = Ongoing::begin(&self.host, managed, operation, &self.actor)?;
+        self.carry_out(ongoing, work).await
+    }
+
+    /// Runs an operation that has begun to its end, whoever waits for it.
+    pub(super) async fn carry_out<T, W, F>(
+        &self,
+        ongoing: Ongoing,
+        work: W,
+    ) -> Result<(T, PluginStatus), TransitionError>
+    where
+        T: Send + 'static,
+        W: FnOnce(Arc<Ongoing>) -> F,
+        F: Future<Output = Result<T, TransitionError>> + Send + 'static,
+    {
+        let ongoing = Arc::new(ongoing);
         let work = work(Arc::clone(&ongoing));
         let operation = async move {
             let result = match ongoing.settle().await {
@@ -377,7 +360,7 @@ impl Supervisor {
             let managed = Arc::clone(&ongoing.managed);
             // Ends the operation before its outcome is told, so that the next one can begin at once.
             drop(ongoing);
-            result.map(|()| managed.status())
+            result.map(|outcome| (outcome, managed.status()))
         };
         self.host
             .settings

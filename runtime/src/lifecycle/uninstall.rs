@@ -1,51 +1,29 @@
 //! The verb `uninstall`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use data_encoding::BASE64;
-use palisade_bundle::Timestamp;
-use serde::Serialize;
-
+use super::archive::PluginArchive;
 use super::dependencies::{Arrangement, Wanted};
+use super::disk::Disk;
 use super::error::TransitionError;
 use super::ongoing::Ongoing;
+use super::options::{DisableOptions, PluginData};
 use super::state::State;
-use super::supervisor::{DisableOptions, PluginData};
 use crate::audit::AuditOutcome;
 use crate::event::EventKind;
-use crate::services::{Namespace, StoredEntry};
+use crate::services::Namespace;
 
-/// Everything a plugin kept, as it is archived.
-#[derive(Serialize)]
-struct Archive<'a> {
-    plugin_id: &'a str,
-    publisher: Option<&'a str>,
-    version: &'a str,
-    /// Base64.
-    state: Option<String>,
-    entries: Vec<ArchivedEntry>,
-}
-
-#[derive(Serialize)]
-struct ArchivedEntry {
-    key: String,
-    /// Base64.
-    value: String,
-    expires: Option<Timestamp>,
-}
-
-impl From<StoredEntry> for ArchivedEntry {
-    fn from(entry: StoredEntry) -> Self {
-        Self {
-            key: entry.key,
-            value: BASE64.encode(&entry.value),
-            expires: entry.expires.and_then(|time| Timestamp::try_from(time).ok()),
-        }
-    }
+/// What is left of a plugin that was removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Uninstalled {
+    /// The file that its data was written to, if it had any and it was to be.
+    pub archive: Option<PathBuf>,
 }
 
 impl Ongoing {
-    pub(super) async fn uninstall(self: Arc<Self>, data: PluginData) -> Result<(), TransitionError> {
+    pub(super) async fn uninstall(self: Arc<Self>, data: PluginData) -> Result<Uninstalled, TransitionError> {
         self.tell(EventKind::Uninstalling);
         let version = self.row().active.version;
         let is_free = |all: &Arrangement| all.check_free(&self.managed.id, Wanted::Present);
@@ -54,26 +32,30 @@ impl Ongoing {
         if self.managed.view().state == State::Active {
             self.tell(EventKind::Disabling);
             self.enter(State::Unloading);
-            self.unload_for_good(DisableOptions::default().timeout).await?;
+            self.unload_for_good(DisableOptions::default()).await?;
             self.tell(EventKind::Disabled);
         }
         self.enter_if(State::Uninstalling, is_free)?;
-        if let Err(error) = self.remove(data).await {
-            self.fail(&error).await;
-            return Err(error);
-        }
+        let archive = match self.remove(data).await {
+            Ok(archive) => archive,
+            Err(error) => {
+                self.fail(&error).await;
+                return Err(error);
+            }
+        };
         self.host.remove(&self.managed.id);
         self.tell(EventKind::Uninstalled);
-        Ok(())
+        Ok(Uninstalled { archive })
     }
 
-    async fn remove(&self, data: PluginData) -> Result<(), TransitionError> {
+    async fn remove(&self, data: PluginData) -> Result<Option<PathBuf>, TransitionError> {
         let namespace = self.row().namespace();
         let storage = &self.host.runtime.services().storage;
+        let mut archive = None;
         match data {
             PluginData::Preserve => {}
             PluginData::Archive => {
-                self.archive(&namespace).await?;
+                archive = self.archive(&namespace).await?;
                 storage.clear(&namespace).await?;
             }
             PluginData::Discard => {
@@ -85,28 +67,21 @@ impl Ongoing {
         let id = self.managed.id.clone();
         self.host.on_disk(move |disk| disk.remove(&id)).await?;
         self.host.collect().await;
-        Ok(())
+        Ok(archive)
     }
 
     /// Writes the plugin's data to a file, if there is any.
-    async fn archive(&self, namespace: &Namespace) -> Result<(), TransitionError> {
+    async fn archive(&self, namespace: &Namespace) -> Result<Option<PathBuf>, TransitionError> {
         let services = self.host.runtime.services();
         let state = services.storage.state(namespace).await?;
         let entries = services.storage.export(namespace).await?;
         if state.is_none() && entries.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let (row, operation_id) = (self.row(), self.host.next_operation_id());
-        let archive = move |disk: &Arc<super::disk::Disk>| {
-            let archive = Archive {
-                plugin_id: row.id.as_str(),
-                publisher: row.active.publisher.as_deref(),
-                version: &row.active.version,
-                state: state.map(|state| BASE64.encode(&state)),
-                entries: entries.into_iter().map(ArchivedEntry::from).collect(),
-            };
-            disk.archive(&format!("{}-{operation_id}.json", row.id), &archive)
-        };
-        Ok(self.host.on_disk(archive).await?)
+        let archive = PluginArchive::of(&row, state, entries);
+        let name = format!("{}-{operation_id}.json", row.id);
+        let archive = move |disk: &Arc<Disk>| disk.archive(&name, &archive);
+        Ok(Some(self.host.on_disk(archive).await?))
     }
 }

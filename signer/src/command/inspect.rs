@@ -1,7 +1,7 @@
 //! `inspect`.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use palisade_bundle::{
@@ -22,6 +22,7 @@ use palisade_bundle::Visible;
 #[derive(Args, Debug)]
 pub struct Inspect {
     /// The bundle; - reads it from standard input
+    #[arg(value_name = "REF")]
     bundle: Input,
 
     /// Write the exact bytes that were signed (DSSE pre-authentication encoding) to FILE, for `openssl pkeyutl`
@@ -71,8 +72,35 @@ struct InspectedExport<'a> {
 }
 
 impl Inspect {
-    pub(crate) fn run(self, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
-        let bundle = Bundle::open(self.bundle.read(Kind::BUNDLE)?)?;
+    /// What is to be inspected.
+    #[must_use]
+    pub fn bundle(&self) -> &Input {
+        &self.bundle
+    }
+
+    /// The file that is written besides, if one is.
+    #[must_use]
+    pub fn written(&self) -> Option<&Path> {
+        self.dump_pae.as_deref()
+    }
+
+    /// Shows the bundle that was named.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or is malformed, and when `--dump-pae` finds no signature.
+    pub fn run(self, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
+        let bytes = self.bundle.read(Kind::BUNDLE)?;
+        self.of(bytes, terminal)
+    }
+
+    /// Shows another bundle.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn of(&self, bytes: Vec<u8>, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
+        let bundle = Bundle::open(bytes)?;
         if let Some(path) = &self.dump_pae {
             let envelope = bundle.envelope().ok_or(NothingSigned)?;
             let signed = envelope.pre_authentication_encoding();

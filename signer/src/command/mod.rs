@@ -23,8 +23,6 @@ pub enum TrustCommands {
     Sign(sign::Sign),
     /// Check a bundle: signature, trust, structure, contents; lists every check it made
     Verify(verify::Verify),
-    /// Show what a bundle holds and asks for; trusts nothing
-    Inspect(inspect::Inspect),
     /// Decide whose bundles run on this machine
     #[command(subcommand)]
     Trust(trust::TrustCommand),
@@ -41,7 +39,6 @@ impl TrustCommands {
             Self::Key(command) => command.run(surroundings, terminal),
             Self::Sign(command) => command.run(surroundings, terminal),
             Self::Verify(command) => command.run(surroundings, terminal),
-            Self::Inspect(command) => command.run(terminal),
             Self::Trust(command) => command.run(surroundings, terminal),
         }
     }

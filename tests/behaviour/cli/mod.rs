@@ -12,6 +12,7 @@ mod dev;
 mod failures;
 mod keys;
 mod observe;
+mod operate;
 mod powers;
 mod readable;
 mod trust_store;
@@ -97,6 +98,8 @@ impl Desk {
             .current_dir(self.folder.path())
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("XDG_DATA_HOME", self.path("data"))
+            .env_remove("PALISADE_DATA_DIR")
             .env_remove("PALISADE_CACHE_DIR")
             .env_remove("PALISADE_DATA_DIR")
             .env_remove("PALISADE_TRUST_STORE")

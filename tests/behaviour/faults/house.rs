@@ -42,7 +42,7 @@ impl Operation {
             house.upgrade("1.1.0", FIRST + 1).await.unwrap();
         }
         match self {
-            Self::Install => house.supervisor.uninstall(ID, PluginData::Discard).await.unwrap(),
+            Self::Install => drop(house.supervisor.uninstall(ID, PluginData::Discard).await.unwrap()),
             Self::UpdateConfig => drop(house.configure(1).await.unwrap()),
             Self::Upgrade | Self::Rollback | Self::Uninstall => {}
         }

@@ -1,5 +1,6 @@
 //! The life of plugins: a data directory, operations on it, and commands meanwhile.
 
+mod data;
 mod dependencies;
 mod disk;
 mod reload;

@@ -239,7 +239,7 @@ fn nothing_happens_that_cannot_be_written_down() {
             supervisor.update_config(ID, config("a")).await.map(drop),
             upgrade(&house, &guest("1.1.0"), 2).await,
             supervisor.grant(ID, "storage:read").await.map(drop),
-            supervisor.uninstall(ID, PluginData::Archive).await,
+            supervisor.uninstall(ID, PluginData::Archive).await.map(drop),
         ];
         for result in refused {
             assert_eq!(result.unwrap_err().code(), Code::AuditLogFailed);
@@ -509,7 +509,11 @@ fn a_plugin_that_crashes_too_often_is_locked_away_until_it_is_released() {
         for refused in [
             house.supervisor.enable(ID).await,
             house.supervisor.restart(ID).await,
-            house.supervisor.disable(ID, DisableOptions::default()).await,
+            house
+                .supervisor
+                .disable(ID, DisableOptions::default())
+                .await
+                .map(|disabled| disabled.status),
         ] {
             assert_eq!(refused.unwrap_err().code(), Code::Quarantined);
         }

@@ -8,14 +8,20 @@ use super::SupervisorOpenError;
 
 /// A data directory that is this process's alone until it is dropped.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub struct DataDirectory {
     path: PathBuf,
     /// Locked as long as it is open, and by nothing else: a crash unlocks it.
     _lock: File,
 }
 
-impl Folder {
-    pub(super) fn open(path: &Path) -> Result<Self, SupervisorOpenError> {
+impl DataDirectory {
+    /// Takes a directory, and creates it where there is none, for this user alone.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorOpenError::InUse`] when another process has it, [`SupervisorOpenError::Folder`] when it cannot be used.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SupervisorOpenError> {
+        let path = path.as_ref();
         let failed = |reason| SupervisorOpenError::Folder {
             path: path.to_owned(),
             reason,
@@ -28,6 +34,12 @@ impl Folder {
             create_private(&part).map_err(failed)?;
         }
         Ok(folder)
+    }
+
+    /// Where it is, in full.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn registry(&self) -> PathBuf {

@@ -4,13 +4,14 @@
 mod bundles;
 mod error;
 mod folder;
+mod history;
 mod registry;
 mod restores;
 mod rows;
 mod schedules;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -19,16 +20,17 @@ use serde::Serialize;
 
 use self::bundles::Bundles;
 pub use self::error::{StoreError, SupervisorOpenError};
-use self::folder::Folder;
+pub use self::folder::DataDirectory;
+pub use self::history::ConfigChange;
 use self::registry::Registry;
 pub(super) use self::rows::{Grants, PluginRow, VersionRow};
 pub(super) use self::schedules::ScheduleRow;
-use super::status::Failure;
+use super::status::{Failure, KeptVersion};
 
 /// The data directory. Everything here blocks.
 #[derive(Debug)]
 pub(super) struct Disk {
-    folder: Folder,
+    folder: DataDirectory,
     registry: Registry,
     bundles: Bundles,
     /// Bundles that an operation has stored and no version names yet, with how many operations did.
@@ -36,10 +38,9 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Opens the directory, creates it where there is none, and repairs what a crash left: staged files are removed,
-    /// bundles that no version names are removed, and a plugin whose active bundle is not what it was is marked failed.
-    pub(super) fn open(path: &Path, now: SystemTime) -> Result<Self, SupervisorOpenError> {
-        let folder = Folder::open(path)?;
+    /// Opens what is in the directory, and repairs what a crash left: staged files are removed, bundles that no version
+    /// names are removed, and a plugin whose active bundle is not what it was is marked failed.
+    pub(super) fn open(folder: DataDirectory, now: SystemTime) -> Result<Self, SupervisorOpenError> {
         let registry = Registry::open(&folder.registry())?;
         let bundles = Bundles::new(folder.bundles(), folder.staging());
         let disk = Self {
@@ -60,14 +61,22 @@ impl Disk {
         for mut row in self.registry.plugins()?.into_iter().filter(sound) {
             if let Err(error) = self.bundles.read(row.active.file) {
                 row.failure = Some(Failure::of(&error, "start-up", now));
-                self.registry.save(&row, None)?;
+                self.registry.save(&row, None, now)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn plugins(&self) -> Result<Vec<PluginRow>, StoreError> {
-        self.registry.plugins()
+    /// Every plugin by id, with the versions of it that are kept.
+    pub(super) fn plugins(&self) -> Result<Vec<(PluginRow, Vec<KeptVersion>)>, StoreError> {
+        let rows = self.registry.plugins()?.into_iter();
+        rows.map(|row| self.registry.versions(&row.id).map(|versions| (row, versions)))
+            .collect()
+    }
+
+    /// The configurations that a plugin had, newest first.
+    pub(super) fn config_history(&self, id: &PluginId) -> Result<Vec<ConfigChange>, StoreError> {
+        self.registry.config_history(id)
     }
 
     /// What is remembered of a plugin, removed ones included.
@@ -92,9 +101,14 @@ impl Disk {
         self.bundles.read(file)
     }
 
-    /// Writes down what a plugin is now, in one transaction.
-    pub(super) fn save(&self, row: &PluginRow, record: Option<&InstallRecord>) -> Result<(), StoreError> {
-        self.registry.save(row, record)
+    /// Writes down what a plugin is now, in one transaction; returns the versions of it that are kept.
+    pub(super) fn save(
+        &self,
+        row: &PluginRow,
+        record: Option<&InstallRecord>,
+        now: SystemTime,
+    ) -> Result<Vec<KeptVersion>, StoreError> {
+        self.registry.save(row, record, now)
     }
 
     /// The state records to put back, by plugin; `None` is a plugin that had none.
@@ -122,9 +136,9 @@ impl Disk {
         self.registry.save_schedules(rows)
     }
 
-    /// The version before the active one.
-    pub(super) fn previous(&self, row: &PluginRow) -> Result<Option<VersionRow>, StoreError> {
-        self.registry.previous(row)
+    /// The version before the active one, or the last one before it that is called `version`.
+    pub(super) fn previous(&self, row: &PluginRow, version: Option<&str>) -> Result<Option<VersionRow>, StoreError> {
+        self.registry.previous(row, version)
     }
 
     /// Forgets a plugin, but not what its ratchet remembers.
@@ -132,10 +146,12 @@ impl Disk {
         self.registry.remove(id)
     }
 
-    /// Keeps a plugin's data beyond its removal.
-    pub(super) fn archive(&self, name: &str, content: &impl Serialize) -> Result<(), StoreError> {
+    /// Keeps a plugin's data beyond its removal; returns the file.
+    pub(super) fn archive(&self, name: &str, content: &impl Serialize) -> Result<PathBuf, StoreError> {
         let bytes = serde_json::to_vec(content).map_err(|error| StoreError::io("archives", error.into()))?;
-        bundles::write_durably(&self.folder.staging(), &self.folder.archives(), name, &bytes)
+        let archives = self.folder.archives();
+        bundles::write_durably(&self.folder.staging(), &archives, name, &bytes)?;
+        Ok(archives.join(name))
     }
 
     /// Removes bundles that nothing names. What cannot be removed now is at the next start.

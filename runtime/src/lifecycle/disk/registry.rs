@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use palisade_bundle::{Digest, InstallRecord, Manifest, Permission, PluginId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::history::{self, ConfigChange};
 use super::rows::Grants;
 use super::{PluginRow, StoreError, SupervisorOpenError, VersionRow, restores};
 use crate::database::take_back;
+use crate::lifecycle::status::KeptVersion;
 
 /// Marks the file as a registry of Palisade: "PALR" in ASCII (SQLite, `PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x5041_4C52;
@@ -119,15 +122,26 @@ impl Registry {
         Ok(files)
     }
 
-    /// The version before the active one.
-    pub(super) fn previous(&self, row: &PluginRow) -> Result<Option<VersionRow>, StoreError> {
+    /// The version before the active one, or the last one before it that is called `name`.
+    pub(super) fn previous(&self, row: &PluginRow, name: Option<&str>) -> Result<Option<VersionRow>, StoreError> {
         let database = self.database();
         let mut statement = database.prepare_cached(&format!(
             "SELECT {VERSION_COLUMNS} FROM versions v WHERE v.plugin = ?1 AND v.ordinal < ?2
+                 AND (?3 IS NULL OR v.version = ?3)
              ORDER BY v.ordinal DESC LIMIT 1"
         ))?;
-        let mut rows = statement.query(params![row.id.as_str(), row.active.ordinal])?;
+        let mut rows = statement.query(params![row.id.as_str(), row.active.ordinal, name])?;
         rows.next()?.map(version).transpose()
+    }
+
+    /// The versions of a plugin that are kept, oldest first.
+    pub(super) fn versions(&self, id: &PluginId) -> Result<Vec<KeptVersion>, StoreError> {
+        versions(&self.database(), id)
+    }
+
+    /// The configurations that a plugin had, newest first.
+    pub(super) fn config_history(&self, id: &PluginId) -> Result<Vec<ConfigChange>, StoreError> {
+        history::list(&self.database(), id)
     }
 
     /// What the ratchet remembers of a plugin.
@@ -140,15 +154,24 @@ impl Registry {
 
     /// Replaces what is known of a plugin, and adds its active version if it is new; `record` is what the ratchet
     /// remembers from now on. Versions after the active one were rolled back, and are forgotten; so is the state record
-    /// to put back, unless the plugin failed before it was.
-    pub(super) fn save(&self, row: &PluginRow, record: Option<&InstallRecord>) -> Result<(), StoreError> {
+    /// to put back, unless the plugin failed before it was. Returns the versions that are kept.
+    pub(super) fn save(
+        &self,
+        row: &PluginRow,
+        record: Option<&InstallRecord>,
+        now: SystemTime,
+    ) -> Result<Vec<KeptVersion>, StoreError> {
         self.change(|transaction| {
             save_plugin(transaction, row)?;
             save_version(transaction, row)?;
+            history::record(transaction, row, now)?;
             if row.failure.is_none() {
                 restores::forget(transaction, &row.id)?;
             }
-            record.map_or(Ok(()), |record| save_record(transaction, record))
+            if let Some(record) = record {
+                save_record(transaction, record)?;
+            }
+            versions(transaction, &row.id)
         })
     }
 
@@ -194,6 +217,21 @@ fn save_record(transaction: &Transaction<'_>, record: &InstallRecord) -> Result<
     let parameters = params![record.id.as_str(), to_json(record)?];
     transaction.prepare_cached(save)?.execute(parameters)?;
     Ok(())
+}
+
+fn versions(database: &Connection, id: &PluginId) -> Result<Vec<KeptVersion>, StoreError> {
+    let mut statement = database
+        .prepare_cached("SELECT version, publisher, digest FROM versions WHERE plugin = ?1 ORDER BY ordinal")?;
+    let mut rows = statement.query([id.as_str()])?;
+    let mut kept = Vec::new();
+    while let Some(row) = rows.next()? {
+        kept.push(KeptVersion {
+            version: row.get(0)?,
+            publisher: row.get(1)?,
+            digest: digest(row, 2)?,
+        });
+    }
+    Ok(kept)
 }
 
 fn save_plugin(transaction: &Transaction<'_>, row: &PluginRow) -> Result<(), StoreError> {
@@ -307,10 +345,10 @@ fn digest(row: &Row<'_>, column: usize) -> Result<Digest, StoreError> {
     row.get::<_, String>(column)?.parse().map_err(StoreError::registry)
 }
 
-fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
+pub(super) fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(StoreError::registry)
 }
 
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(StoreError::registry)
 }

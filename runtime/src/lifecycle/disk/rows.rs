@@ -23,6 +23,11 @@ pub(in crate::lifecycle) struct PluginRow {
 }
 
 impl PluginRow {
+    /// The configuration it runs with: the operator's, or its manifest's.
+    pub(in crate::lifecycle) fn effective_config(&self) -> &Map<String, Value> {
+        self.active.config.as_ref().unwrap_or(&self.active.manifest.config)
+    }
+
     /// The state it has while nothing of it runs.
     pub(in crate::lifecycle) fn state_at_rest(&self) -> State {
         match (&self.failure, self.was_started) {

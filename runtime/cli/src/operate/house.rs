@@ -1,0 +1,314 @@
+//! A host for the length of one command: [`House`].
+//!
+//! It takes the data directory, starts the plugins that the command is about, does one thing, and ends in order.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use palisade::{
+    AuditEvents, AuditLog, Blame, Clock, Code, Coded, DataDirectory, DiscardEvents, EventKind, HostServices,
+    HttpClient, LocalBus, LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage, Subscription, Supervisor,
+    SupervisorSettings, TransitionError, TrustStore, Visible,
+};
+use palisade_signer::{Failure, Format, HostError, Surroundings, Terminal, TrustOptions};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::checkpoint_key;
+use crate::call::with_logs;
+use crate::compiling::{self, CacheWarnings};
+use crate::confinement::Confinement;
+use crate::power_options::folder_of;
+
+/// How long the end of all plugins may take: each may clean up for 30 s, and most are done at once.
+const SHUTDOWN: Duration = Duration::from_secs(60);
+
+/// Who the audit trail says it was.
+const ACTOR: &str = "cli";
+
+/// Which data directory.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DataDirOption {
+    /// The data directory [default: palisade in the XDG data folder] [env: PALISADE_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDirOption {
+    /// The folder that was named, else the default one.
+    pub(crate) fn path<'a>(&'a self, surroundings: &'a Surroundings) -> Result<&'a Path, Failure> {
+        let named = self.data_dir.as_deref();
+        Ok(named
+            .or(surroundings.default_data_dir.as_deref())
+            .ok_or(NoDataDirectory)?)
+    }
+}
+
+/// Which data directory, and whom to trust for what is in it.
+#[derive(Args, Clone, Debug)]
+pub(super) struct HouseOptions {
+    #[command(flatten)]
+    data: DataDirOption,
+
+    #[command(flatten)]
+    trust: TrustOptions,
+
+    /// Run bundles that nobody signed. For development: anyone can have made them
+    #[arg(long, help_heading = "Trust")]
+    allow_unsigned: bool,
+}
+
+/// What becomes of the plugin that a command is about, before the command does its one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// It is started if it is enabled; the command ends when it does not start.
+    Start,
+    /// It is started if it is enabled; when it does not start, the command does what it can.
+    TryToStart,
+    /// It stays as it is.
+    Leave,
+}
+
+impl HouseOptions {
+    /// Whom this command trusts.
+    pub(super) fn trust(&self, surroundings: &Surroundings) -> Result<TrustStore, Failure> {
+        let store = self.trust.store(None, surroundings)?;
+        Ok(store.allow_unsigned(self.allow_unsigned))
+    }
+
+    /// Opens the house for `work`, and closes it whatever comes of that.
+    pub(super) fn run<T>(
+        &self,
+        surroundings: &Surroundings,
+        terminal: &mut Terminal,
+        work: impl AsyncFnOnce(&Supervisor, &mut Terminal) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.run_beside(None, (surroundings, terminal), work)
+    }
+
+    /// As [`run`](Self::run), for a command that `writes` a file afterwards.
+    pub(super) fn run_beside<T>(
+        &self,
+        writes: Option<&Path>,
+        (surroundings, terminal): (&Surroundings, &mut Terminal),
+        work: impl AsyncFnOnce(&Supervisor, &mut Terminal) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let needs = Needs {
+            folder: self.data.path(surroundings)?,
+            trust: self.trust(surroundings)?,
+            policy: Policy::deny_all(),
+            confinement: beside(writes),
+        };
+        let done = House::open(needs, surroundings, terminal).and_then(|house| house.run(terminal, work));
+        done.map_err(|failure| self.trust.explain(failure))
+    }
+
+    /// As [`run`](Self::run), for a command about one plugin.
+    pub(super) fn run_on<T>(
+        &self,
+        id: &str,
+        first: First,
+        (surroundings, terminal): (&Surroundings, &mut Terminal),
+        work: impl AsyncFnOnce(&Supervisor, &mut Terminal) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let ended = self.run(surroundings, terminal, async |supervisor, terminal| {
+            begin(supervisor, id, first, terminal).await?;
+            work(supervisor, terminal).await
+        });
+        ended.map_err(|failure| about(failure, id))
+    }
+}
+
+/// What has to stay open for a file that is written afterwards.
+fn beside(writes: Option<&Path>) -> Confinement {
+    let files = writes.into_iter();
+    files.fold(Confinement::default(), |all, file| all.write(folder_of(file)))
+}
+
+/// Names the plugin, unless there is none.
+pub(super) fn about(failure: Failure, id: &str) -> Failure {
+    match failure.code() {
+        Some(Code::NotFound) => failure,
+        _ => failure.about_plugin(id),
+    }
+}
+
+/// Does to the plugin what comes before the work on it.
+pub(super) async fn begin(
+    supervisor: &Supervisor,
+    id: &str,
+    first: First,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    // Unknown ones are known to be before anything is started.
+    supervisor.status(id).map_err(TransitionError::from)?;
+    if first == First::Leave {
+        return Ok(());
+    }
+    let progress = terminal.progress("starting");
+    let started = supervisor.start_one(id).await;
+    drop(progress);
+    match started {
+        Err(error) if first == First::Start => Err(error.into()),
+        Err(error) => {
+            terminal.warn(format_args!("{id} did not start: {}", Visible(error.to_string())));
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// What a house is opened with.
+pub(crate) struct Needs<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) trust: TrustStore,
+    /// What plugins may do besides what they were granted, for this command alone.
+    pub(crate) policy: Policy,
+    /// What has to stay open besides the data directory and the cache.
+    pub(crate) confinement: Confinement,
+}
+
+/// A host with its data directory, open.
+pub(crate) struct House {
+    executor: tokio::runtime::Runtime,
+    supervisor: Supervisor,
+    events: Subscription,
+    cache_warnings: CacheWarnings,
+    pub(crate) kept: Arc<MemoryLog>,
+}
+
+impl House {
+    /// Takes the directory, and gives up what a host of its plugins does not need. What else has to be read comes before.
+    pub(crate) fn open(
+        needs: Needs<'_>,
+        surroundings: &Surroundings,
+        terminal: &mut Terminal,
+    ) -> Result<Self, Failure> {
+        let directory = DataDirectory::open(needs.folder)?;
+        let folder = directory.path().to_owned();
+        let key = checkpoint_key::load_or_create(&folder, surroundings)?;
+        let (builder, cache_warnings) =
+            compiling::with_cache(compiling::in_a_worker(surroundings), surroundings, terminal);
+        let writable = surroundings.default_cache_dir.iter().chain([&folder]);
+        let confinement = writable.fold(needs.confinement, |all, folder| all.write(folder));
+        // Before anything has threads of its own.
+        confinement.apply()?;
+        let executor = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let executor = executor.map_err(HostError::Threads)?;
+
+        let kept = Arc::new(MemoryLog::new());
+        let log: Arc<dyn LogSink> = match terminal.format() {
+            Format::Json => Arc::clone(&kept) as _,
+            Format::People => Arc::new(StderrLog),
+        };
+        let services = HostServices::default();
+        let clock: Arc<dyn Clock> = Arc::clone(&services.clock);
+        let audit = AuditLog::open(&folder, Arc::clone(&clock), key)?;
+        let http = HttpClient::builder().crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let services = HostServices {
+            log,
+            storage: Arc::new(SqliteStorage::open(folder.join("storage.db"), clock)?),
+            http: Arc::new(http.build()?),
+            bus: Arc::new(LocalBus::new(executor.handle().clone())),
+            events: Arc::new(AuditEvents::new(audit.clone(), Arc::new(DiscardEvents))),
+            ..services
+        };
+        let runtime = builder.services(services).build().map_err(palisade::LoadError::from)?;
+        let settings = SupervisorSettings {
+            policy: needs.policy,
+            ..SupervisorSettings::new(executor.handle().clone(), Arc::new(audit))
+        };
+        let supervisor = Supervisor::open_in(directory, runtime, needs.trust, settings)?.acting_as(ACTOR);
+        Ok(Self {
+            events: supervisor.subscribe(None, Replay::Nothing),
+            executor,
+            supervisor,
+            cache_warnings,
+            kept,
+        })
+    }
+
+    /// Opens the directory for a command that runs nothing in it, and `writes` a file afterwards.
+    pub(crate) fn to_read(
+        data: &DataDirOption,
+        writes: Option<&Path>,
+        surroundings: &Surroundings,
+        terminal: &mut Terminal,
+    ) -> Result<Self, Failure> {
+        let needs = Needs {
+            folder: data.path(surroundings)?,
+            trust: TrustStore::empty(),
+            policy: Policy::deny_all(),
+            confinement: beside(writes),
+        };
+        Self::open(needs, surroundings, terminal)
+    }
+
+    /// Does one thing, ends what runs, and tells what went wrong on the way.
+    pub(crate) fn run<T>(
+        self,
+        terminal: &mut Terminal,
+        work: impl AsyncFnOnce(&Supervisor, &mut Terminal) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Self {
+            executor,
+            supervisor,
+            mut events,
+            cache_warnings,
+            kept,
+        } = self;
+        let (done, left) = executor.block_on(async {
+            let done = work(&supervisor, terminal).await;
+            (done, supervisor.shutdown(SHUTDOWN).await)
+        });
+        cache_warnings.tell(terminal);
+        while let Some(event) = events.try_next() {
+            if let EventKind::Warning { message, .. } = &event.kind {
+                terminal.warn(format_args!("{}: {}", event.plugin_id, Visible(message)));
+            }
+        }
+        for (id, error) in left {
+            terminal.warn(format_args!("{id} did not end in order: {error}"));
+        }
+        done.map_err(|failure| with_logs(failure, &kept))
+    }
+}
+
+/// Shows log lines as they come, with the plugin that wrote them.
+#[derive(Debug)]
+struct StderrLog;
+
+impl LogSink for StderrLog {
+    fn write(&self, record: &LogRecord<'_>) {
+        let level = record.level.as_str();
+        let line = format!("{level:>5} {}: {}\n", record.plugin_id, Visible(record.text));
+        // Nobody to tell when standard error is closed.
+        let _ = io::stderr().lock().write_all(line.as_bytes());
+    }
+}
+
+/// There is no place for a data directory.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("no data directory was named, and the user has no data folder")]
+struct NoDataDirectory;
+
+impl Coded for NoDataDirectory {
+    fn code(&self) -> Code {
+        Code::NotFound
+    }
+
+    fn blame(&self) -> Blame {
+        Blame::Missing
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        Map::from_iter([("kind".to_owned(), "folder".into())])
+    }
+
+    fn help(&self) -> Vec<String> {
+        vec!["--data-dir DIR   names one".to_owned()]
+    }
+}

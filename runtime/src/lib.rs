@@ -63,6 +63,7 @@ mod policy;
 mod receipt;
 mod sandbox;
 mod services;
+mod span;
 
 pub use jiff::tz::TimeZone;
 pub use palisade_abi::{Delivery, DeliveryKind, GuestError, Level};

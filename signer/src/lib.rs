@@ -37,6 +37,6 @@ pub use program::{CommonOptions, Program, UsageError};
 pub use progress::Progress;
 pub use quantity::Bytes;
 pub use question::{Reply, ask_for_consent};
-pub use surroundings::{Interaction, Surroundings};
+pub use surroundings::{Interaction, Surroundings, TraceCollector};
 pub use terminal::{Answer, Format, Terminal};
 pub use trust_options::TrustOptions;

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::failure::{Conclusion, Failure};
 use crate::problem::Problem;
-use crate::surroundings::{Interaction, Surroundings};
+use crate::surroundings::{Interaction, Surroundings, TraceCollector};
 use crate::terminal::{Format, Terminal};
 
 /// A command line program.
@@ -119,6 +119,7 @@ fn surroundings_of_process(no_input: bool) -> Surroundings {
         default_cache_dir: default_cache_dir(),
         default_data_dir: default_data_dir(),
         program: program(),
+        traces: TraceCollector::of(|name| env::var(name).ok()),
     }
 }
 

@@ -17,7 +17,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use crate::operate::{DataDirOption, Installed, InstalledCall, Reference};
+use crate::data_dir::DataDirOption;
+use crate::operate::{Installed, InstalledCall, Reference};
 use crate::plugin_options::{PluginOptions, Prepared, Purpose};
 
 /// A recording holds every response of a command, base64.

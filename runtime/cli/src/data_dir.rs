@@ -1,25 +1,50 @@
 //! `--data-dir`: where a host keeps its plugins.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use palisade_signer::{Failure, Surroundings, UsageError};
+use palisade::{Blame, Code, Coded};
+use palisade_signer::{Failure, Surroundings};
+use serde_json::{Map, Value};
+use thiserror::Error;
 
 /// Which data directory.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct DataDir {
-    /// The data directory of the host [default: palisade in the XDG data folder]
-    #[arg(long, value_name = "D", env = "PALISADE_DATA_DIR", hide_env_values = true)]
+pub(crate) struct DataDirOption {
+    /// The data directory [default: palisade in the XDG data folder] [env: PALISADE_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
 
-impl DataDir {
-    /// The folder, which need not be there.
-    pub(crate) fn folder(&self, surroundings: &Surroundings) -> Result<PathBuf, Failure> {
-        let given = self.data_dir.clone().filter(|path| !path.as_os_str().is_empty());
-        given.or_else(|| surroundings.default_data_dir.clone()).ok_or_else(|| {
-            let message = "this user has no home, and neither --data-dir nor PALISADE_DATA_DIR names a folder";
-            UsageError::new("--data-dir", message).into()
-        })
+impl DataDirOption {
+    /// The folder that was named, else the default one.
+    pub(crate) fn path<'a>(&'a self, surroundings: &'a Surroundings) -> Result<&'a Path, Failure> {
+        let named = self.data_dir.as_deref();
+        Ok(named
+            .or(surroundings.default_data_dir.as_deref())
+            .ok_or(NoDataDirectory)?)
+    }
+}
+
+/// There is no place for a data directory.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("no data directory was named, and the user has no data folder")]
+struct NoDataDirectory;
+
+impl Coded for NoDataDirectory {
+    fn code(&self) -> Code {
+        Code::NotFound
+    }
+
+    fn blame(&self) -> Blame {
+        Blame::Missing
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        Map::from_iter([("kind".to_owned(), "folder".into())])
+    }
+
+    fn help(&self) -> Vec<String> {
+        vec!["--data-dir DIR   names one".to_owned()]
     }
 }

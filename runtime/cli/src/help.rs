@@ -142,6 +142,10 @@ Environment
   PALISADE_CACHE_DIR        folder of compiled code, instead of palisade in the XDG cache folder
   PALISADE_DATA_DIR         data directory, instead of palisade in the XDG data folder, as --data-dir
   PALISADE_NO_INPUT         never ask a question, as --no-input
+  OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
+                            where traces are sent, over OTLP/HTTP; nowhere while neither is set
+  OTEL_SERVICE_NAME         what the traces are from, instead of palisade
+  OTEL_SDK_DISABLED         when true, no traces are sent
   CI                        when set, no question is asked either
   NO_COLOR                  no colours; CLICOLOR and CLICOLOR_FORCE are honoured too
   XDG_CONFIG_HOME           where configuration lies, instead of ~/.config

@@ -21,6 +21,7 @@ mod permissions;
 mod plugin_options;
 mod power_options;
 mod schema;
+mod telemetry;
 mod toolchain;
 
 use std::process::ExitCode;
@@ -100,27 +101,35 @@ impl Program for Palisade {
     }
 
     fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
-        match self.command {
-            Command::Doctor(command) => command.run(surroundings, terminal),
-            Command::New(command) => command.run(terminal),
-            Command::Build(command) => command.run(surroundings, terminal),
-            Command::Check(command) => command.run(terminal),
-            Command::Pack(command) => command.run(terminal),
-            Command::Call(command) => command.run(surroundings, terminal),
-            Command::Dev(command) => command.run(surroundings, terminal),
-            Command::Bench(command) => command.run(surroundings, terminal),
-            Command::Permissions(command) => command.run(surroundings, terminal),
-            Command::Logs(command) => command.run(surroundings, terminal),
-            Command::Events(command) => command.run(surroundings, terminal),
-            Command::Top(command) => command.run(surroundings, terminal),
-            Command::Trust(command) => command.run(surroundings, terminal),
-            Command::Inspect(command) => command.run(surroundings, terminal),
-            Command::Operate(command) => command.run(surroundings, terminal),
-            Command::Completions(command) => command.run::<Self>(terminal),
-            Command::Man(command) => command.run::<Self>(terminal),
-            Command::Schema(command) => command.run(terminal),
-            Command::Help(command) => command.run::<Self>(terminal),
-            Command::Debug(command) => command.run(surroundings, terminal),
+        let ended = self.command.run(surroundings, terminal);
+        telemetry::end(terminal);
+        ended
+    }
+}
+
+impl Command {
+    fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
+        match self {
+            Self::Doctor(command) => command.run(surroundings, terminal),
+            Self::New(command) => command.run(terminal),
+            Self::Build(command) => command.run(surroundings, terminal),
+            Self::Check(command) => command.run(terminal),
+            Self::Pack(command) => command.run(terminal),
+            Self::Call(command) => command.run(surroundings, terminal),
+            Self::Dev(command) => command.run(surroundings, terminal),
+            Self::Bench(command) => command.run(surroundings, terminal),
+            Self::Permissions(command) => command.run(surroundings, terminal),
+            Self::Logs(command) => command.run(surroundings, terminal),
+            Self::Events(command) => command.run(surroundings, terminal),
+            Self::Top(command) => command.run(surroundings, terminal),
+            Self::Trust(command) => command.run(surroundings, terminal),
+            Self::Inspect(command) => command.run(surroundings, terminal),
+            Self::Operate(command) => command.run(surroundings, terminal),
+            Self::Completions(command) => command.run::<Palisade>(terminal),
+            Self::Man(command) => command.run::<Palisade>(terminal),
+            Self::Schema(command) => command.run(terminal),
+            Self::Help(command) => command.run::<Palisade>(terminal),
+            Self::Debug(command) => command.run(surroundings, terminal),
         }
     }
 }

@@ -9,7 +9,8 @@ use palisade_signer::input::{Input, Kind};
 use palisade_signer::{Answer, Conclusion, Failure, Surroundings, Terminal, style};
 use serde::Serialize;
 
-use crate::operate::{DataDirOption, Reference, installed_manifest};
+use crate::data_dir::DataDirOption;
+use crate::operate::{Reference, installed_manifest};
 
 /// `permissions`.
 #[derive(Args, Debug)]

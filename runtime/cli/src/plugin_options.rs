@@ -11,6 +11,7 @@ use palisade_signer::{Failure, Surroundings, Terminal, TrustOptions, UsageError}
 use crate::compiling::{self, CacheWarnings};
 use crate::operate::Needs;
 use crate::power_options::{PowerOptions, folder_of};
+use crate::telemetry;
 
 /// Which plugin, whom to trust for it, and what it may do.
 #[derive(Args, Debug)]
@@ -72,6 +73,7 @@ impl PluginOptions {
         }
         let confinement = writes.iter().fold(confinement, |all, file| all.write(folder_of(file)));
         confinement.apply()?;
+        telemetry::start(surroundings, terminal);
         Ok(Prepared {
             admitted,
             builder,

@@ -25,8 +25,7 @@ impl Supervisor {
     ///
     /// [`TransitionError::NotFound`], [`TransitionError::Storage`].
     pub async fn state(&self, id: &str) -> Result<Option<Vec<u8>>, TransitionError> {
-        let namespace = self.host.find(id)?.view().row.namespace();
-        Ok(self.host.runtime.services().storage.state(&namespace).await?)
+        self.host.state_of(&self.host.find(id)?.view()).await
     }
 
     /// Replaces the state record of a plugin that does not run, or removes it.
@@ -36,7 +35,10 @@ impl Supervisor {
     /// [`TransitionError`]; nothing is changed. A plugin that runs could go on with what it remembers, and write that.
     pub async fn set_state(&self, id: &str, record: Option<Vec<u8>>) -> Result<PluginStatus, TransitionError> {
         let ongoing = self.on_data(id, "set_state")?;
-        let ((), status) = self.carry_out(ongoing, |ongoing| ongoing.set_state(record)).await?;
+        let span = ongoing.data_span();
+        let ((), status) = self
+            .carry_out(ongoing, span, |ongoing| ongoing.set_state(record))
+            .await?;
         Ok(status)
     }
 
@@ -46,11 +48,16 @@ impl Supervisor {
     ///
     /// [`TransitionError::NotFound`], [`TransitionError::Storage`].
     pub async fn export_data(&self, id: &str) -> Result<PluginArchive, TransitionError> {
-        let row = self.host.find(id)?.view().row.clone();
-        let (namespace, storage) = (row.namespace(), &self.host.runtime.services().storage);
-        let state = storage.state(&namespace).await?;
-        let entries = storage.export(&namespace).await?;
-        Ok(PluginArchive::of(&row, state, entries))
+        let view = self.host.find(id)?.view();
+        let state = self.host.state_of(&view).await?;
+        let entries = self
+            .host
+            .runtime
+            .services()
+            .storage
+            .export(&view.row.namespace())
+            .await?;
+        Ok(PluginArchive::of(&view.row, state, entries))
     }
 
     /// Replaces everything that a plugin keeps, while it does not run.
@@ -60,7 +67,8 @@ impl Supervisor {
     /// [`TransitionError`]; nothing is changed. [`DataError::OtherPlugin`] for an archive of another plugin or publisher.
     pub async fn import_data(&self, id: &str, archive: PluginArchive) -> Result<PluginStatus, TransitionError> {
         let ongoing = self.on_data(id, "import_state")?;
-        let ((), status) = self.carry_out(ongoing, |ongoing| ongoing.import(archive)).await?;
+        let span = ongoing.data_span();
+        let ((), status) = self.carry_out(ongoing, span, |ongoing| ongoing.import(archive)).await?;
         Ok(status)
     }
 

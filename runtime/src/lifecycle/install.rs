@@ -35,6 +35,7 @@ impl Host {
             Ok(ongoing) => ongoing,
             Err(error) => return Err(self.refuse(error, Some(bundle.id()), actor).await),
         };
+        ongoing.names_span();
         match ongoing.install(bytes, bundle).await {
             Ok(()) => {
                 let managed = Arc::clone(&ongoing.managed);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use palisade_bundle::{Code, Coded, InstallRecord, Manifest, Timestamp};
 use serde_json::Map;
+use tracing::Span;
 
 use super::audit_sink::AuditFailed;
 use super::audit_sink::outcome_of;
@@ -20,6 +21,7 @@ use super::stop::Drained;
 use crate::audit::{AuditAction, AuditEntry, AuditOutcome};
 use crate::event::{EventKind, Failing};
 use crate::sandbox::Plugin;
+use crate::span;
 
 /// An operation that occupies a plugin until it is dropped.
 pub(super) struct Ongoing {
@@ -125,6 +127,29 @@ impl Ongoing {
 
     pub(super) fn row(&self) -> PluginRow {
         self.managed.view().row.clone()
+    }
+
+    /// What this operation is done within.
+    pub(super) fn span(&self, operation: Operation) -> Span {
+        let view = self.managed.view();
+        span::of_operation(
+            operation,
+            view.row.id.as_str(),
+            &view.row.active.version,
+            &self.operation_id,
+        )
+    }
+
+    /// The span of a change of the plugin's data.
+    pub(super) fn data_span(&self) -> Span {
+        let view = self.managed.view();
+        span::of_data(view.row.id.as_str(), &view.row.active.version, &self.operation_id)
+    }
+
+    /// Says what the install is about that this is.
+    pub(super) fn names_span(&self) {
+        let view = self.managed.view();
+        span::is_about(view.row.id.as_str(), &view.row.active.version, &self.operation_id);
     }
 
     /// Tells an event of this operation.

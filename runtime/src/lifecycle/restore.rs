@@ -6,6 +6,8 @@
 
 use super::disk::PluginRow;
 use super::error::TransitionError;
+use super::host::Host;
+use super::managed::View;
 use super::ongoing::Ongoing;
 use crate::sandbox::Plugin;
 
@@ -48,6 +50,16 @@ impl Ongoing {
         match &self.managed.view().restore {
             Some(state) => self.restore_state(state.clone()).await,
             None => Ok(()),
+        }
+    }
+}
+
+impl Host {
+    /// The state record of a plugin, which is the one to put back where there is one.
+    pub(super) async fn state_of(&self, view: &View) -> Result<Option<Vec<u8>>, TransitionError> {
+        match &view.restore {
+            Some(state) => Ok(state.clone()),
+            None => Ok(self.runtime.services().storage.state(&view.row.namespace()).await?),
         }
     }
 }

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use palisade_bundle::TrustStore;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
+use tracing::Span;
 
 use super::audit_sink::AuditSink;
 use super::dependencies::{Arrangement, DependencyGraph};
@@ -25,6 +26,7 @@ use super::uninstall::Uninstalled;
 use crate::event::{Replay, Subscription};
 use crate::policy::Policy;
 use crate::sandbox::Runtime;
+use crate::span;
 
 /// Commands that wait while a plugin is replaced, unless set otherwise: at 500 commands a second, two seconds of them.
 const PLACES: usize = 1_024;
@@ -143,7 +145,8 @@ impl Supervisor {
     pub async fn install(&self, bundle: Vec<u8>, options: InstallOptions) -> Result<PluginStatus, InstallError> {
         self.check_open()?;
         let (host, actor) = (Arc::clone(&self.host), Arc::clone(&self.actor));
-        let work = async move { host.install(bundle, options, &actor).await };
+        let span = span::of_install();
+        let work = async move { span::within(span, host.install(bundle, options, &actor)).await };
         self.host
             .settings
             .executor
@@ -333,13 +336,15 @@ impl Supervisor {
         self.check_open()?;
         let managed = self.host.find(id)?;
         let ongoing = Ongoing::begin(&self.host, managed, operation, &self.actor)?;
-        self.carry_out(ongoing, work).await
+        let span = ongoing.span(operation);
+        self.carry_out(ongoing, span, work).await
     }
 
     /// Runs an operation that has begun to its end, whoever waits for it.
     pub(super) async fn carry_out<T, W, F>(
         &self,
         ongoing: Ongoing,
+        span: Span,
         work: W,
     ) -> Result<(T, PluginStatus), TransitionError>
     where
@@ -365,7 +370,7 @@ impl Supervisor {
         self.host
             .settings
             .executor
-            .spawn(operation)
+            .spawn(span::within(span, operation))
             .await
             .map_err(|_died| HostStopped)?
     }

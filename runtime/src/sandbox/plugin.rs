@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::output::Output;
 use crate::policy::Grant;
 use crate::services::{Namespace, Trail};
+use crate::span;
 
 /// How many instances of one plugin may run at once, whatever its manifest wishes: a plugin is not to use up the
 /// instances of the whole host. Callers beyond that wait their turn.
@@ -91,6 +92,12 @@ impl Plugin {
         command: &str,
         args: &[u8],
     ) -> Result<Output, CallError> {
+        let powers = &self.pool.loaded.powers;
+        let span = span::of_call(powers.plugin_id(), &powers.version, command);
+        span::within(span, self.answer(trail, command, args)).await
+    }
+
+    async fn answer(&self, trail: Option<&Trail>, command: &str, args: &[u8]) -> Result<Output, CallError> {
         let input = self.pool.loaded.check_input(command, args)?;
         let turn = self.pool.turn().await?;
         match self.pool.mode {

@@ -15,6 +15,7 @@ mod observe;
 mod operate;
 mod powers;
 mod readable;
+mod traces;
 mod trust_store;
 
 use std::ffi::OsStr;
@@ -105,6 +106,8 @@ impl Desk {
             .env_remove("PALISADE_TRUST_STORE")
             .env_remove("CLICOLOR_FORCE")
             .env_remove("COLUMNS")
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .env_remove("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
             .env_remove("CI");
         command
     }

@@ -22,6 +22,7 @@ use self::host::DevelopmentHost;
 use self::sources::Sources;
 use crate::build::{self, Made, Profile, Source};
 use crate::power_options::PowerOptions;
+use crate::telemetry;
 
 /// `dev`.
 #[derive(Args, Debug)]
@@ -59,6 +60,7 @@ impl Dev {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
         // A folder without a plugin is a mistake to tell at once; one whose plugin does not compile is what this is for.
         Source::of(&self.folder)?;
+        telemetry::start(surroundings, terminal);
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .thread_name("dev")
             .enable_time()

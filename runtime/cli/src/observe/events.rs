@@ -8,7 +8,7 @@ use palisade::{EventLine, JournalReader, PluginId, Timestamp, parse_duration};
 use palisade_signer::{Conclusion, Failure, Format, Moment, Surroundings, Terminal};
 
 use super::{LINES, NothingKept, follow, last, line};
-use crate::data_dir::DataDir;
+use crate::data_dir::DataDirOption;
 
 /// `events`.
 #[derive(Args, Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Events {
     lines: Option<usize>,
 
     #[command(flatten)]
-    data_dir: DataDir,
+    data_dir: DataDirOption,
 }
 
 /// A moment, or a time before now.
@@ -91,7 +91,7 @@ impl Wanted {
 
 impl Events {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
-        let folder = self.data_dir.folder(surroundings)?;
+        let folder = self.data_dir.path(surroundings)?;
         NothingKept::check(&folder)?;
         let wanted = Wanted {
             plugin: self.plugin,

@@ -8,7 +8,7 @@ use palisade::{JournalReader, Level, LogLine, PluginId, closest};
 use palisade_signer::{Conclusion, Failure, Format, Surroundings, Terminal};
 
 use super::{LINES, NothingKept, follow, last, line};
-use crate::data_dir::DataDir;
+use crate::data_dir::DataDirOption;
 
 /// `logs`.
 #[derive(Args, Debug)]
@@ -29,12 +29,12 @@ pub(crate) struct Logs {
     level: Level,
 
     #[command(flatten)]
-    data_dir: DataDir,
+    data_dir: DataDirOption,
 }
 
 impl Logs {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
-        let folder = self.data_dir.folder(surroundings)?;
+        let folder = self.data_dir.path(surroundings)?;
         NothingKept::check(&folder)?;
         let mut reader = JournalReader::logs(&folder, &self.id);
         if !reader.exists() {

@@ -12,7 +12,7 @@ use palisade_signer::{Answer, Conclusion, Failure, Format, HostError, Surroundin
 
 use super::NothingKept;
 use super::rates::{Minute, Rates, Row};
-use crate::data_dir::DataDir;
+use crate::data_dir::DataDirOption;
 
 /// How often the table is drawn anew.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -25,12 +25,12 @@ pub(crate) struct Top {
     once: bool,
 
     #[command(flatten)]
-    data_dir: DataDir,
+    data_dir: DataDirOption,
 }
 
 impl Top {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
-        let folder = self.data_dir.folder(surroundings)?;
+        let folder = self.data_dir.path(surroundings)?;
         NothingKept::check(&folder)?;
         let (mut reader, mut rates) = (JournalReader::events(&folder), Rates::default());
         let mut minute = || {

@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::checkpoint_key;
-use super::house::DataDirOption;
 use super::table;
+use crate::data_dir::DataDirOption;
 
 /// An export: a million records of about a kilobyte.
 const EXPORT: Kind = Kind::new("audit export", 1024 * 1024 * 1024);

@@ -5,8 +5,9 @@ use palisade::Manifest;
 use palisade_signer::{Conclusion, Failure, Surroundings, Terminal};
 
 use super::answer::Changed;
-use super::house::{DataDirOption, First, House, HouseOptions};
+use super::house::{First, House, HouseOptions};
 use super::reference::Installed;
+use crate::data_dir::DataDirOption;
 
 /// `grant`.
 #[derive(Args, Debug)]

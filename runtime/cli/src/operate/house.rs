@@ -3,49 +3,31 @@
 //! It takes the data directory, starts the plugins that the command is about, does one thing, and ends in order.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use palisade::{
-    AuditEvents, AuditLog, Blame, Clock, Code, Coded, DataDirectory, DiscardEvents, EventKind, HostServices,
-    HttpClient, LocalBus, LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage, Subscription, Supervisor,
-    SupervisorSettings, TransitionError, TrustStore, Visible,
+    AuditEvents, AuditLog, Clock, Code, DataDirectory, EventKind, HostServices, HttpClient, Journal, LocalBus,
+    LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage, Subscription, Supervisor, SupervisorSettings,
+    TransitionError, TrustStore, Visible,
 };
 use palisade_signer::{Failure, Format, HostError, Surroundings, Terminal, TrustOptions};
-use serde_json::{Map, Value};
-use thiserror::Error;
 
 use super::checkpoint_key;
 use crate::call::with_logs;
 use crate::compiling::{self, CacheWarnings};
 use crate::confinement::Confinement;
+use crate::data_dir::DataDirOption;
 use crate::power_options::folder_of;
+use crate::telemetry;
 
 /// How long the end of all plugins may take: each may clean up for 30 s, and most are done at once.
 const SHUTDOWN: Duration = Duration::from_secs(60);
 
 /// Who the audit trail says it was.
 const ACTOR: &str = "cli";
-
-/// Which data directory.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct DataDirOption {
-    /// The data directory [default: palisade in the XDG data folder] [env: PALISADE_DATA_DIR]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-}
-
-impl DataDirOption {
-    /// The folder that was named, else the default one.
-    pub(crate) fn path<'a>(&'a self, surroundings: &'a Surroundings) -> Result<&'a Path, Failure> {
-        let named = self.data_dir.as_deref();
-        Ok(named
-            .or(surroundings.default_data_dir.as_deref())
-            .ok_or(NoDataDirectory)?)
-    }
-}
 
 /// Which data directory, and whom to trust for what is in it.
 #[derive(Args, Clone, Debug)]
@@ -178,6 +160,7 @@ pub(crate) struct House {
     events: Subscription,
     cache_warnings: CacheWarnings,
     pub(crate) kept: Arc<MemoryLog>,
+    journal: Journal,
 }
 
 impl House {
@@ -196,6 +179,7 @@ impl House {
         let confinement = writable.fold(needs.confinement, |all, folder| all.write(folder));
         // Before anything has threads of its own.
         confinement.apply()?;
+        telemetry::start(surroundings, terminal);
         let executor = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let executor = executor.map_err(HostError::Threads)?;
 
@@ -207,13 +191,14 @@ impl House {
         let services = HostServices::default();
         let clock: Arc<dyn Clock> = Arc::clone(&services.clock);
         let audit = AuditLog::open(&folder, Arc::clone(&clock), key)?;
+        let journal = Journal::open(&folder, Arc::clone(&clock))?;
         let http = HttpClient::builder().crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
         let services = HostServices {
-            log,
+            log: journal.logs_before(log),
             storage: Arc::new(SqliteStorage::open(folder.join("storage.db"), clock)?),
             http: Arc::new(http.build()?),
             bus: Arc::new(LocalBus::new(executor.handle().clone())),
-            events: Arc::new(AuditEvents::new(audit.clone(), Arc::new(DiscardEvents))),
+            events: Arc::new(AuditEvents::new(audit.clone(), journal.events())),
             ..services
         };
         let runtime = builder.services(services).build().map_err(palisade::LoadError::from)?;
@@ -228,6 +213,7 @@ impl House {
             supervisor,
             cache_warnings,
             kept,
+            journal,
         })
     }
 
@@ -259,11 +245,14 @@ impl House {
             mut events,
             cache_warnings,
             kept,
+            journal,
         } = self;
         let (done, left) = executor.block_on(async {
             let done = work(&supervisor, terminal).await;
             (done, supervisor.shutdown(SHUTDOWN).await)
         });
+        // What was said is written down when the program ends.
+        drop(journal);
         cache_warnings.tell(terminal);
         while let Some(event) = events.try_next() {
             if let EventKind::Warning { message, .. } = &event.kind {
@@ -287,28 +276,5 @@ impl LogSink for StderrLog {
         let line = format!("{level:>5} {}: {}\n", record.plugin_id, Visible(record.text));
         // Nobody to tell when standard error is closed.
         let _ = io::stderr().lock().write_all(line.as_bytes());
-    }
-}
-
-/// There is no place for a data directory.
-#[derive(Clone, Copy, Debug, Error)]
-#[error("no data directory was named, and the user has no data folder")]
-struct NoDataDirectory;
-
-impl Coded for NoDataDirectory {
-    fn code(&self) -> Code {
-        Code::NotFound
-    }
-
-    fn blame(&self) -> Blame {
-        Blame::Missing
-    }
-
-    fn details(&self) -> Map<String, Value> {
-        Map::from_iter([("kind".to_owned(), "folder".into())])
-    }
-
-    fn help(&self) -> Vec<String> {
-        vec!["--data-dir DIR   names one".to_owned()]
     }
 }

@@ -4,8 +4,9 @@ use clap::Args;
 use palisade_signer::command::inspect::Inspect;
 use palisade_signer::{Conclusion, Failure, Surroundings, Terminal};
 
-use super::house::{DataDirOption, House};
+use super::house::House;
 use super::reference::Reference;
+use crate::data_dir::DataDirOption;
 
 /// `inspect`.
 #[derive(Args, Debug)]

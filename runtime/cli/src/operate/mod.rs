@@ -15,6 +15,7 @@ mod life;
 mod listing;
 mod object;
 mod reference;
+mod schedule;
 mod state;
 mod table;
 mod upgrade;
@@ -24,7 +25,7 @@ use palisade_signer::{Conclusion, Failure, Surroundings, Terminal};
 
 pub(crate) use self::call::InstalledCall;
 pub(crate) use self::grants::installed_manifest;
-pub(crate) use self::house::{DataDirOption, Needs};
+pub(crate) use self::house::Needs;
 pub(crate) use self::inspect::InspectPlugin;
 pub(crate) use self::reference::{Installed, Reference};
 
@@ -63,6 +64,8 @@ pub(crate) enum OperateCommands {
     /// Look at what a plugin keeps, or change it
     #[command(subcommand)]
     State(state::StateCommand),
+    /// Tell what a plugin does by the clock, and pause it or run it now
+    Schedule(schedule::Schedule),
     /// Show, verify or export what was done to plugins and what they tried
     Audit(audit::Audit),
 }
@@ -85,6 +88,7 @@ impl OperateCommands {
             Self::Grant(command) => command.run(surroundings, terminal),
             Self::Revoke(command) => command.run(surroundings, terminal),
             Self::State(command) => command.run(surroundings, terminal),
+            Self::Schedule(command) => command.run(surroundings, terminal),
             Self::Audit(command) => command.run(surroundings, terminal),
         }
     }

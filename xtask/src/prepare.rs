@@ -59,7 +59,17 @@ pub(crate) fn program(name: &str) -> Result<PathBuf> {
     for package in ["palisade-cli", "palisade-signer", "codegen"] {
         command.args(["--package", package]);
     }
-    eprintln!("$ {}", process::shown(&command));
+    built(&mut command, name)
+}
+
+/// Builds an example of a host and answers where cargo put it.
+pub(crate) fn example(name: &str) -> Result<PathBuf> {
+    built(&mut process::cargo(["build", "--workspace", "--example", name]), name)
+}
+
+/// Has cargo build, and answers where it put the program called `name`.
+fn built(command: &mut Command, name: &str) -> Result<PathBuf> {
+    eprintln!("$ {}", process::shown(command));
     let output = command
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())

@@ -1,6 +1,7 @@
-//! `cargo xtask demo`: the whole way from the source of a plugin to the result of a command, and three plugins that
-//! do not get there. Every step checks its exit code and its words, so the demo cannot show what is not so.
+//! `cargo xtask demo`: the whole way from the source of a plugin to the result of a command, its life on a host, and three
+//! plugins that do not get there. Every step checks its exit code and its words, so the demo cannot show what is not so.
 
+mod operate;
 mod stage;
 
 use std::fs;
@@ -14,7 +15,7 @@ use crate::{prepare, repository};
 /// Plays the demo; `keep` leaves its folder in place.
 pub(crate) fn run(keep: bool) -> Result<()> {
     prepare::guest_target()?;
-    let mut stage = Stage::new(prepare::program("palisade")?)?;
+    let mut stage = Stage::new(prepare::program("palisade")?, prepare::example("under_load")?)?;
 
     make_a_key(&mut stage)?;
     build_the_samples(&mut stage)?;
@@ -24,6 +25,9 @@ pub(crate) fn run(keep: bool) -> Result<()> {
     keep_notes_only_with_the_permission_to(&mut stage)?;
     play_a_command_back(&mut stage)?;
     stay_in_the_folder(&mut stage)?;
+    operate::install(&mut stage)?;
+    operate::upgrade_under_load(&mut stage)?;
+    operate::show_the_trail(&mut stage)?;
     refuse_a_tampered_copy(&mut stage)?;
     refuse_the_signature_of_a_stranger(&mut stage)?;
     stop_an_endless_loop(&mut stage)?;

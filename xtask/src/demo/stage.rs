@@ -14,11 +14,13 @@ use crate::process;
 pub(super) struct Stage {
     folder: TempDir,
     palisade: PathBuf,
+    /// Where the example host is.
+    example: PathBuf,
     steps: u32,
 }
 
 impl Stage {
-    pub(super) fn new(palisade: PathBuf) -> Result<Self> {
+    pub(super) fn new(palisade: PathBuf, example: PathBuf) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("palisade-demo-")
             .tempdir()
@@ -26,6 +28,7 @@ impl Stage {
         Ok(Self {
             folder,
             palisade,
+            example,
             steps: 0,
         })
     }
@@ -47,20 +50,27 @@ impl Stage {
 
     /// Runs `palisade` and shows the line, as one would type it, and every word of the answer.
     pub(super) fn palisade<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Answer> {
-        let answer = self.run(arguments)?;
+        let answer = self.run(&self.palisade, arguments)?;
+        answer.show(&answer.stderr);
+        Ok(answer)
+    }
+
+    /// Runs the example host, likewise.
+    pub(super) fn example<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Answer> {
+        let answer = self.run(&self.example, arguments)?;
         answer.show(&answer.stderr);
         Ok(answer)
     }
 
     /// The same for a command that compiles: what the compiler says is shown only when it fails.
     pub(super) fn palisade_build<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Answer> {
-        let answer = self.run(arguments)?;
+        let answer = self.run(&self.palisade, arguments)?;
         answer.show(if answer.exit == Some(0) { "" } else { &answer.stderr });
         Ok(answer)
     }
 
-    fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Answer> {
-        let mut command = Command::new(&self.palisade);
+    fn run<A: AsRef<OsStr>>(&self, program: &Path, arguments: impl IntoIterator<Item = A>) -> Result<Answer> {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -72,7 +82,7 @@ impl Stage {
         println!("   $ {line}");
         let output = command
             .output()
-            .with_context(|| format!("cannot start {}", self.palisade.display()))?;
+            .with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Answer {
             line,
             exit: output.status.code(),
@@ -189,7 +199,7 @@ mod tests {
 
     #[test]
     fn tampering_changes_one_bit() {
-        let stage = Stage::new(PathBuf::from("palisade")).unwrap();
+        let stage = Stage::new(PathBuf::from("palisade"), PathBuf::from("example")).unwrap();
         std::fs::write(stage.path("a"), [0; 9]).unwrap();
         stage.tamper("a", "b").unwrap();
         assert_eq!(std::fs::read(stage.path("b")).unwrap(), [0, 0, 0, 0, 1, 0, 0, 0, 0]);

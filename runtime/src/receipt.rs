@@ -62,6 +62,12 @@ impl HostCalls {
         }
     }
 
+    /// The bytes that calls of one kind moved in and out together.
+    pub(crate) fn moved_bytes(&self, call: HostCall) -> u64 {
+        let moved = self.0.as_ref().and_then(|moved| moved.get(call.index()));
+        moved.map_or(0, |moved| moved.bytes)
+    }
+
     fn of(&mut self, call: HostCall) -> Option<&mut Moved> {
         self.0.get_or_insert_default().get_mut(call.index())
     }

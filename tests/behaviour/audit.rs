@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade::{
-    AuditAction, AuditEntry, AuditEvents, AuditFilter, AuditLog, AuditOutcome, AuditReader, AuditRecord, CheckpointKey,
-    EventKind, HostServices, LocalBus, ManualClock, MemoryEvents, Plugin, Policy, Runtime, SystemClock, verify_export,
+    AuditAction, AuditEntry, AuditEvents, AuditFilter, AuditLog, AuditOutcome, AuditReader, AuditRecord, Bus,
+    CheckpointKey, EventKind, HostServices, LocalBus, ManualClock, MemoryEvents, Plugin, Policy, Runtime, SystemClock,
+    verify_export,
 };
 use palisade_tests::{Guest, SPIN};
 use serde_json::{Map, json};
@@ -41,7 +42,7 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let log = AuditLog::open(&directory, Arc::new(SystemClock), key()).unwrap();
         let events = Arc::new(MemoryEvents::new(1_000));
-        let bus = Arc::new(LocalBus::new(executor.handle().clone()));
+        let bus = Arc::new(LocalBus::new(executor.handle().clone(), Arc::new(SystemClock)));
         let services = HostServices {
             events: Arc::new(AuditEvents::new(log.clone(), Arc::clone(&events) as _)),
             bus: Arc::clone(&bus) as _,
@@ -128,7 +129,7 @@ fn every_kind_of_refusal_is_an_event_and_a_record_and_outlives_the_host() {
     let policy = Policy::deny_all().allow("plugin:call").unwrap();
     let peers = [caller("test.a", "test.b"), caller("test.b", "test.a")].map(|guest| {
         let plugin = world.load(&guest, &policy);
-        world.bus.attach(&plugin);
+        world.bus.attach(plugin.address());
         plugin
     });
     world.call(&peers[0]);

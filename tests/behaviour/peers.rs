@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use palisade::{
-    CallError, EventKind, HostServices, LocalBus, MemoryEvents, MemoryStorage, Plugin, Policy, Runtime, Storage,
+    Bus, CallError, EventKind, HostServices, LocalBus, MemoryEvents, MemoryStorage, Plugin, Policy, Runtime, Storage,
     SystemClock,
 };
 use palisade_tests::Guest;
@@ -21,7 +21,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let executor = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let bus = Arc::new(LocalBus::new(executor.handle().clone()));
+        let bus = Arc::new(LocalBus::new(executor.handle().clone(), Arc::new(SystemClock)));
         let events = Arc::new(MemoryEvents::new(1_000));
         let storage = Arc::new(MemoryStorage::new(Arc::new(SystemClock)));
         let services = HostServices {
@@ -46,7 +46,7 @@ impl World {
 
     fn attach_with(&self, guest: &Guest, policy: &Policy) -> Plugin {
         let plugin = self.executor.block_on(guest.load_with(&self.runtime, policy)).unwrap();
-        self.bus.attach(&plugin);
+        self.bus.attach(plugin.address());
         plugin
     }
 
@@ -227,6 +227,24 @@ fn the_257th_delivery_that_waits_is_refused() {
     });
     assert!(world.received(&taker).is_some());
     world.call(&sender).unwrap();
+}
+
+#[test]
+fn the_257th_event_that_waits_is_kept_as_a_dead_letter() {
+    let world = World::new();
+    let taker = world.attach(&receiver("test.taker"));
+    let publisher = world.attach(&publisher("orders.created"));
+    world.executor.block_on(async {
+        for _ in 0..257 {
+            publisher.call("go", b"").await.unwrap();
+        }
+    });
+    let letters = world.bus.dead_letters("test.taker");
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].code, letters[0].tries), ("PLUGIN_UNAVAILABLE", 0));
+    assert!(world.received(&taker).is_some());
+    world.bus.forget("test.taker");
+    assert_eq!(world.bus.dead_letters("test.taker"), []);
 }
 
 #[test]

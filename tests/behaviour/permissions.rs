@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use palisade::{
-    CallError, Code, EventKind, HostFunctions, HostServices, HttpBounds, HttpError, HttpRequest, HttpResponse,
+    Bus, CallError, Code, EventKind, HostFunctions, HostServices, HttpBounds, HttpError, HttpRequest, HttpResponse,
     HttpTransport, LocalBus, MemoryEvents, MemoryLog, Namespace, Permission, Plugin, Policy, Runtime, ServiceFuture,
+    SystemClock,
 };
 use palisade_tests::Guest;
 use serde_json::json;
@@ -30,7 +31,7 @@ impl World {
             .unwrap();
         let events = Arc::new(MemoryEvents::new(1_000));
         let log = Arc::new(MemoryLog::new());
-        let bus = Arc::new(LocalBus::new(executor.handle().clone()));
+        let bus = Arc::new(LocalBus::new(executor.handle().clone(), Arc::new(SystemClock)));
         let echo = |_caller, input: serde_json::Value| async move { Ok(input) };
         let services = HostServices {
             events: Arc::clone(&events) as _,
@@ -161,7 +162,7 @@ fn peer(world: &World) -> Plugin {
         ..Guest::default()
     };
     let plugin = world.load(&guest, &allowed(&Permission::MessageReceive));
-    world.bus.attach(&plugin);
+    world.bus.attach(plugin.address());
     plugin
 }
 

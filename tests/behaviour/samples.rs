@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use palisade::{
-    Clock, Code, Coded, DirectoryMapping, DirectoryQuota, EventKind, HostServices, HttpClient, LimitSettings, LocalBus,
-    ManualClock, MemoryEvents, Plugin, Policy, Runtime, SqliteStorage, SystemClock,
+    Bus, Clock, Code, Coded, DirectoryMapping, DirectoryQuota, EventKind, HostServices, HttpClient, LimitSettings,
+    LocalBus, ManualClock, MemoryEvents, Plugin, Policy, Runtime, SqliteStorage, SystemClock,
 };
 use palisade_tests::{sample, verified};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ impl World {
             .worker_threads(2)
             .build()
             .unwrap();
-        let bus = Arc::new(LocalBus::new(executor.handle().clone()));
+        let bus = Arc::new(LocalBus::new(executor.handle().clone(), Arc::new(SystemClock)));
         let events = Arc::new(MemoryEvents::new(1_000));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let http = HttpClient::builder().crypto_provider(provider).build().unwrap();
@@ -126,8 +126,8 @@ fn orders_go_from_the_publisher_to_the_subscriber() {
     let publisher = world.load("publisher", &json!({}), &allowing(&["events:publish", "message:send"]));
     let order = json!({"item": "tea", "quantity": 2});
     assert_eq!(world.call(&publisher, "publish", &order), json!({"received": false}));
-    world.bus.attach(&subscriber);
-    world.bus.attach(&publisher);
+    world.bus.attach(subscriber.address());
+    world.bus.attach(publisher.address());
     assert_eq!(world.call(&publisher, "publish", &order), json!({"received": true}));
     let message = json!({"to": "dev.palisade.subscriber", "order": {"item": "cake"}});
     world.call(&publisher, "tell", &message);

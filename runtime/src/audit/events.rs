@@ -93,6 +93,10 @@ fn entry_of(event: &Event) -> Option<AuditEntry> {
         | EventKind::Warning { .. }
         | EventKind::Executed { .. }
         | EventKind::Quarantined { .. }
+        | EventKind::Restarting { .. }
+        | EventKind::Restarted { .. }
+        | EventKind::HealthChanged { .. }
+        | EventKind::ResourceUsage { .. }
         | EventKind::PermissionChanged { .. } => return None,
     };
     let members = [

@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Json;
-use crate::lifecycle::State;
+use crate::lifecycle::{Health, State};
+use crate::sandbox::ResourceMetrics;
+use crate::services::DeadLetter;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -109,6 +111,18 @@ pub enum EventKind {
         /// The fuel it used; `null` when it did not come to an answer.
         fuel: Option<u64>,
     },
+    /// It crashed a while ago, and a fresh instance is being started, so that the next command finds one.
+    #[serde(rename = "plugin:restarting")]
+    Restarting {
+        /// Which crash in a row it is that led to this.
+        attempt: u32,
+    },
+    /// The fresh instance is there.
+    #[serde(rename = "plugin:restarted")]
+    Restarted {
+        /// Which crash in a row it is that led to this.
+        attempt: u32,
+    },
     /// It crashed too often, and is locked away.
     #[serde(rename = "plugin:quarantined")]
     Quarantined {
@@ -136,6 +150,20 @@ pub enum EventKind {
     SecurityViolation {
         /// In one word, such as `reentrant_call`.
         kind: &'static str,
+    },
+    /// It is more or less well than before, while it takes commands.
+    #[serde(rename = "plugin:health:changed")]
+    HealthChanged {
+        /// From what.
+        from: Health,
+        /// To what.
+        to: Health,
+    },
+    /// What it uses; told with a health check when it is not what it was.
+    #[serde(rename = "plugin:resource:usage")]
+    ResourceUsage {
+        /// How much.
+        metrics: ResourceMetrics,
     },
     /// Four fifths of a limit are used; once per crossing.
     #[serde(rename = "plugin:resource:threshold")]
@@ -177,6 +205,18 @@ pub enum EventKind {
         /// The plugin's own data.
         data: Json,
     },
+}
+
+impl EventKind {
+    /// Tells of something that was not delivered.
+    pub(crate) fn undelivered(letter: &DeadLetter) -> Self {
+        Self::Undelivered {
+            from: Arc::from(letter.from.as_str()),
+            topic: letter.topic.clone(),
+            code: letter.code,
+            message: letter.message.clone(),
+        }
+    }
 }
 
 /// A failure as an event tells it: the stable word, the sentence, the facts.

@@ -1,20 +1,25 @@
 //! The verb `call`: a command on its way to whichever generation serves it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_bundle::{Blame, Code, Coded};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use super::breaker::{Answer, Breaker};
 use super::crashes::is_crash;
 use super::error::{NotFound, members};
 use super::gate::Refusal;
+use super::health::HealthCheckFailed;
+use super::host::Host;
 use super::managed::Managed;
 use super::state::{Admission, InvalidState, State};
 use super::supervisor::Supervisor;
 use crate::event::EventKind;
 use crate::output::Output;
 use crate::sandbox::{CallError, Plugin};
+use crate::services::Trail;
 
 /// When to ask again for a plugin that is on its way up or down: by then most starts are over.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -29,37 +34,86 @@ impl Supervisor {
     /// [`CommandError`]: the plugin does not take commands, or the command failed.
     pub async fn call(&self, id: &str, command: &str, args: &[u8]) -> Result<Output, CommandError> {
         let managed = self.host.find(id)?;
-        let (command, args) = (command.to_owned(), args.to_vec());
-        let patience = || self.host.sleep(self.host.settings.drain_timeout);
-        let run = |plugin: &Plugin| run(plugin.clone(), command, args);
-        match managed.gate.run(patience, run).await {
-            Ok(Err(error)) if is_crash(&error) => {
-                self.host.crashed(&managed);
-                Err(error.into())
-            }
-            Ok(answer) => Ok(answer?),
-            Err(refusal) => Err(refused(&managed, refusal)),
-        }
+        let command = Command {
+            trail: None,
+            name: command.to_owned(),
+            args: args.to_vec(),
+        };
+        let breaker = Arc::clone(&managed.breaker);
+        self.host.enter(&managed, |plugin| command.run(plugin, breaker)).await
     }
 }
 
-async fn run(plugin: Plugin, command: String, args: Vec<u8>) -> Result<Output, CallError> {
-    let result = plugin.call(&command, &args).await;
-    let receipt = match &result {
-        Ok(output) => Some(output.receipt()),
-        Err(CallError::Guest { receipt, .. }) => Some(&**receipt),
-        Err(_) => None,
-    };
-    plugin.tell(EventKind::Executed {
-        status: result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok"),
-        duration_ms: receipt.map(|receipt| u64::try_from(receipt.duration.as_millis()).unwrap_or(u64::MAX)),
-        fuel: receipt.map(|receipt| receipt.fuel),
-        command,
-    });
-    result
+impl Host {
+    /// Enters a plugin through its gate, once it is open: the one way for everything that asks something of a plugin
+    /// that serves. A crash is counted.
+    pub(super) async fn enter<T, F>(
+        self: &Arc<Self>,
+        managed: &Arc<Managed>,
+        entry: impl FnOnce(Plugin) -> F,
+    ) -> Result<T, CommandError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, CommandError>> + Send + 'static,
+    {
+        let patience = || self.sleep(self.settings.drain_timeout);
+        let entered = managed.gate.run(patience, |plugin| entry(plugin.clone())).await;
+        let result = entered.unwrap_or_else(|refusal| Err(refused(managed, refusal)));
+        if let Err(CommandError::Call(error)) = &result
+            && is_crash(error)
+        {
+            self.crashed(managed);
+        }
+        if managed.breaker.take_news() {
+            self.tell_health(managed);
+        }
+        result
+    }
 }
 
-fn refused(managed: &Managed, refusal: Refusal) -> CommandError {
+/// A command on its way to a generation that serves.
+pub(super) struct Command {
+    /// Where it comes from, unless from outside.
+    pub(super) trail: Option<Trail>,
+    pub(super) name: String,
+    pub(super) args: Vec<u8>,
+}
+
+impl Command {
+    pub(super) async fn run(self, plugin: Plugin, breaker: Arc<Breaker>) -> Result<Output, CommandError> {
+        let open = |retry_after| CommandError::BreakerOpen { retry_after };
+        let pass = breaker.admit().map_err(open)?;
+        let result = plugin.call_from(self.trail.as_ref(), &self.name, &self.args).await;
+        pass.settle(answer(&result));
+        let receipt = match &result {
+            Ok(output) => Some(output.receipt()),
+            Err(CallError::Guest { receipt, .. }) => Some(&**receipt),
+            Err(_) => None,
+        };
+        plugin.tell(EventKind::Executed {
+            status: result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok"),
+            duration_ms: receipt.map(|receipt| ms(receipt.duration)),
+            fuel: receipt.map(|receipt| receipt.fuel),
+            command: self.name,
+        });
+        Ok(result?)
+    }
+}
+
+/// What a command says of its plugin. Arguments that it was refused for say nothing.
+fn answer(result: &Result<Output, CallError>) -> Answer {
+    match result {
+        Ok(_) | Err(CallError::Guest { .. }) => Answer::Given,
+        Err(error) if is_crash(error) => Answer::None,
+        Err(_) => Answer::Unknown,
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(super) fn refused(managed: &Managed, refusal: Refusal) -> CommandError {
     let state = managed.view().state;
     match (refusal, state.admission()) {
         (Refusal::Interrupted, _) => CommandError::DrainCancelled,
@@ -91,12 +145,21 @@ pub enum CommandError {
         /// Where it is.
         state: State,
     },
+    /// Too many commands in a row came to no answer, so this one was not tried.
+    #[error("too many commands in a row failed, and none is tried for now")]
+    BreakerOpen {
+        /// In how long one may be.
+        retry_after: Duration,
+    },
     /// The command was still running when the plugin had to be stopped or replaced.
     #[error("the command was interrupted, because the plugin had to stop")]
     DrainCancelled,
     /// The command failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The plugin was not asked to do anything but to say whether it is well, and it is not.
+    #[error(transparent)]
+    Unwell(HealthCheckFailed),
 }
 
 impl Coded for CommandError {
@@ -104,9 +167,10 @@ impl Coded for CommandError {
         match self {
             Self::NotFound(error) => error.code(),
             Self::InvalidState(error) => error.code(),
-            Self::Unavailable { .. } => Code::PluginUnavailable,
+            Self::Unavailable { .. } | Self::BreakerOpen { .. } => Code::PluginUnavailable,
             Self::DrainCancelled => Code::DrainCancelled,
             Self::Call(error) => error.code(),
+            Self::Unwell(error) => error.code(),
         }
     }
 
@@ -114,8 +178,9 @@ impl Coded for CommandError {
         match self {
             Self::NotFound(error) => error.blame(),
             Self::InvalidState(error) => error.blame(),
-            Self::Unavailable { .. } | Self::DrainCancelled => Blame::Conflict,
+            Self::Unavailable { .. } | Self::BreakerOpen { .. } | Self::DrainCancelled => Blame::Conflict,
             Self::Call(error) => error.blame(),
+            Self::Unwell(error) => error.blame(),
         }
     }
 
@@ -123,11 +188,10 @@ impl Coded for CommandError {
         match self {
             Self::NotFound(error) => error.details(),
             Self::InvalidState(error) => error.details(),
-            Self::Unavailable { .. } | Self::DrainCancelled => {
-                let ms = u64::try_from(RETRY_AFTER.as_millis()).unwrap_or(u64::MAX);
-                members(json!({"retry_after_ms": ms}))
-            }
+            Self::Unavailable { .. } | Self::DrainCancelled => members(json!({"retry_after_ms": ms(RETRY_AFTER)})),
+            Self::BreakerOpen { retry_after } => members(json!({"retry_after_ms": ms(*retry_after)})),
             Self::Call(error) => error.details(),
+            Self::Unwell(error) => error.details(),
         }
     }
 
@@ -135,8 +199,9 @@ impl Coded for CommandError {
         match self {
             Self::NotFound(error) => error.help(),
             Self::InvalidState(error) => error.help(),
-            Self::Unavailable { .. } | Self::DrainCancelled => Vec::new(),
+            Self::Unavailable { .. } | Self::BreakerOpen { .. } | Self::DrainCancelled => Vec::new(),
             Self::Call(error) => error.help(),
+            Self::Unwell(error) => error.help(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::crashes::Quarantined;
 use super::data::DataError;
 use super::dependencies::DependencyError;
 use super::disk::StoreError;
+use super::health::HealthCheckFailed;
 use super::state::InvalidState;
 use super::status::RunningOperation;
 use crate::policy::PolicyError;
@@ -38,6 +39,9 @@ pub enum InstallError {
     /// It does not go together with the plugins that are here.
     #[error(transparent)]
     Dependency(#[from] DependencyError),
+    /// It has started, and is not well.
+    #[error(transparent)]
+    Unwell(#[from] HealthCheckFailed),
     /// The data directory failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,6 +71,7 @@ impl InstallError {
             Self::Policy(error) => Some(error),
             Self::Load(error) => Some(error),
             Self::Dependency(error) => Some(error),
+            Self::Unwell(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Audit(error) => Some(error),
             Self::HostStopped(error) => Some(error),
@@ -93,6 +98,7 @@ impl Coded for InstallError {
             | Self::Policy(_)
             | Self::Load(_)
             | Self::Dependency(_)
+            | Self::Unwell(_)
             | Self::Store(_)
             | Self::Audit(_)
             | Self::HostStopped(_) => self.passed_on().map(Coded::details).unwrap_or_default(),
@@ -108,6 +114,7 @@ impl Coded for InstallError {
             | Self::Policy(_)
             | Self::Load(_)
             | Self::Dependency(_)
+            | Self::Unwell(_)
             | Self::Store(_)
             | Self::Audit(_)
             | Self::HostStopped(_) => self.passed_on().map(Coded::help).unwrap_or_default(),

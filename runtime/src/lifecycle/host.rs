@@ -13,12 +13,13 @@ use super::audit_sink::AuditFailed;
 use super::dependencies::{Arrangement, DependencyError};
 use super::disk::{Disk, PluginRow, StoreError};
 use super::error::{HostStopped, InstallError, NotFound};
+use super::health::HealthCheckFailed;
 use super::managed::Managed;
 use super::schedule::{Calendar, Timetable};
 use super::status::KeptVersion;
 use super::supervisor::SupervisorSettings;
 use crate::audit::AuditEntry;
-use crate::sandbox::{LoadError, Plugin, Prepared, Runtime};
+use crate::sandbox::{Plugin, Prepared, Runtime};
 
 /// Everything a supervisor holds.
 pub(super) struct Host {
@@ -51,9 +52,11 @@ impl Host {
             jitter: settings.schedule_jitter,
         };
         let mut restores = disk.restores()?;
+        let clock = Arc::clone(&runtime.services().clock);
         let managed = |(row, versions): (PluginRow, Vec<KeptVersion>)| {
             let state = row.state_at_rest();
-            let managed = Managed::new(row, versions, state, settings.places);
+            let managed = Managed::new(row, state, &settings, &clock);
+            managed.update(|view| view.versions = versions);
             if let Some(state) = restores.remove(managed.id.as_str()) {
                 managed.update(|view| view.restore = Some(state));
             }
@@ -239,7 +242,16 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub(super) async fn start(self, generation: u64) -> Result<Plugin, LoadError> {
-        self.prepared.start(generation).await
+    /// Starts the first instance, and asks it whether it is well.
+    pub(super) async fn start(self, generation: u64) -> Result<Plugin, InstallError> {
+        let plugin = self.prepared.start(generation).await?;
+        match plugin.health().await {
+            Ok(()) => Ok(plugin),
+            Err(error) => {
+                // It has started, so it may clean up; nobody hears of what comes of that but its log.
+                let _ = plugin.close().await;
+                Err(HealthCheckFailed(error).into())
+            }
+        }
     }
 }

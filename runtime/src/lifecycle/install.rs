@@ -60,8 +60,9 @@ impl Host {
         actor: &Arc<str>,
     ) -> Result<Ongoing, InstallError> {
         let row = new_row(bundle, file, options)?;
+        let clock = &self.runtime.services().clock;
         let managed = self
-            .insert(Managed::new(row, Vec::new(), State::Installing, self.settings.places))
+            .insert(Managed::new(row, State::Installing, &self.settings, clock))
             .map_err(|taken| already_installed(&taken))?;
         Ongoing::installing(self, managed, actor).map_err(|_impossible| HostStopped.into())
     }

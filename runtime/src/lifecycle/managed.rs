@@ -5,16 +5,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use palisade_bundle::{Manifest, PluginId};
+use tokio::sync::Notify;
 
+use super::breaker::Breaker;
+use super::care::Care;
 use super::crashes::Crashes;
 use super::dependencies::Member;
 use super::disk::PluginRow;
 use super::error::{OperationInProgress, TransitionError};
-use super::gate::{Closed, Gate};
+use super::gate::Gate;
+use super::retry::Waiting;
 use super::state::{InvalidState, State};
 use super::status::{Draining, Failure, Health, KeptVersion, PluginStatus, RunningOperation, Transition};
+use super::supervisor::SupervisorSettings;
 use crate::sandbox::Plugin;
-use crate::services::Namespace;
+use crate::services::{Clock, Namespace};
 
 /// Changes of state that are remembered: enough for a day on which somebody looked after the plugin by hand.
 const REMEMBERED: usize = 32;
@@ -28,6 +33,11 @@ pub(super) struct Managed {
     operation: Mutex<Option<RunningOperation>>,
     generations: AtomicU64,
     pub(super) crashes: Crashes,
+    pub(super) care: Arc<Care>,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) waiting: Waiting,
+    /// An operation has ended.
+    pub(super) vacated: Notify,
 }
 
 /// What is known of a plugin at one moment.
@@ -63,13 +73,13 @@ impl View {
 }
 
 impl Managed {
-    pub(super) fn new(row: PluginRow, versions: Vec<KeptVersion>, state: State, places: usize) -> Self {
+    pub(super) fn new(row: PluginRow, state: State, settings: &SupervisorSettings, clock: &Arc<dyn Clock>) -> Self {
         Self {
             id: row.id.clone(),
-            gate: Gate::shut(places),
+            gate: Gate::shut(settings.places),
             view: RwLock::new(Arc::new(View {
                 row,
-                versions,
+                versions: Vec::new(),
                 state,
                 becoming: None,
                 current: None,
@@ -82,6 +92,10 @@ impl Managed {
             operation: Mutex::default(),
             generations: AtomicU64::new(0),
             crashes: Crashes::default(),
+            care: Arc::new(Care::new()),
+            breaker: Arc::new(Breaker::new(settings.breaker, Arc::clone(clock))),
+            waiting: Waiting::default(),
+            vacated: Notify::new(),
         }
     }
 
@@ -123,11 +137,11 @@ impl Managed {
     }
 
     /// Lets the next operation have the plugin. One that died half-way leaves a failed plugin behind, not one that is
-    /// between two states for ever.
-    pub(super) fn vacate(&self, failure: impl FnOnce() -> Failure) {
+    /// between two states for ever; `shut` lets nobody in any more.
+    pub(super) fn vacate(&self, shut: impl FnOnce(), failure: impl FnOnce() -> Failure) {
         let is_at_rest_or_active = !self.view().state.allowed().is_empty();
         if !is_at_rest_or_active {
-            self.gate.close(Closed::Shut);
+            shut();
             let failure = failure();
             self.update(|view| {
                 view.enter(Transition {
@@ -143,6 +157,11 @@ impl Managed {
         }
         self.update(|view| view.becoming = None);
         *self.operation() = None;
+        self.vacated.notify_waiters();
+    }
+
+    pub(super) fn is_occupied(&self) -> bool {
+        self.operation().is_some()
     }
 
     /// What it is to others.
@@ -162,7 +181,8 @@ impl Managed {
             id: row.id.to_string(),
             version: row.active.version.clone(),
             state: *state,
-            health: Health::of(*state, view.is_degraded),
+            health: self.health(),
+            last_check: self.care.verdict().1,
             enabled: row.enabled,
             publisher: row.active.publisher.clone(),
             digest: row.active.digest,
@@ -185,8 +205,22 @@ impl Managed {
         }
     }
 
+    pub(super) fn health(&self) -> Health {
+        let view = self.view();
+        let is_near_a_limit = view.current.as_ref().is_some_and(Plugin::is_near_a_limit);
+        let (checked, _) = self.care.verdict();
+        let is_degraded = view.is_degraded || is_near_a_limit || !self.breaker.is_closed();
+        Health::of(view.state, checked, is_degraded)
+    }
+
     fn operation(&self) -> MutexGuard<'_, Option<RunningOperation>> {
         self.operation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Managed {
+    fn drop(&mut self) {
+        self.care.end();
     }
 }
 

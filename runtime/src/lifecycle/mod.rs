@@ -8,7 +8,10 @@
 
 mod archive;
 mod audit_sink;
+mod breaker;
+mod bus;
 mod call;
+mod care;
 mod change;
 mod crashes;
 mod data;
@@ -16,6 +19,7 @@ mod dependencies;
 mod disk;
 mod error;
 mod gate;
+mod health;
 mod host;
 mod install;
 mod managed;
@@ -24,6 +28,7 @@ mod options;
 mod preview;
 mod replace;
 mod restore;
+mod retry;
 mod schedule;
 mod start;
 mod state;
@@ -33,16 +38,19 @@ mod supervisor;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod uninstall;
 
 pub use self::archive::{ArchivedEntry, PluginArchive};
 pub use self::audit_sink::{AuditFailed, AuditSink, MemoryAudit};
+pub use self::breaker::BreakerSettings;
 pub use self::call::CommandError;
 pub use self::crashes::Quarantined;
 pub use self::data::DataError;
 pub use self::dependencies::{DependencyEdge, DependencyError, DependencyGraph};
 pub use self::disk::{ConfigChange, DataDirectory, StoreError, SupervisorOpenError};
 pub use self::error::{HostStopped, InstallError, NotFound, OperationInProgress, TransitionError};
+pub use self::health::HealthCheckFailed;
 pub use self::options::{Approval, DisableOptions, InstallOptions, LastState, PluginData, UpgradeOptions};
 pub use self::preview::UpgradePreview;
 pub use self::schedule::{ScheduleError, ScheduleStatus};

@@ -15,9 +15,10 @@ use super::disk::{Disk, PluginRow, StoreError};
 use super::error::{HostStopped, InstallError, TransitionError};
 use super::host::Host;
 use super::managed::Managed;
+use super::options::DisableOptions;
 use super::state::{InvalidState, Operation, State};
 use super::status::{Draining, Failure, RunningOperation, Transition};
-use super::stop::Drained;
+use super::stop::{CLEANUP_TIME, Drained};
 use crate::audit::{AuditAction, AuditEntry, AuditOutcome};
 use crate::event::{EventKind, Failing};
 use crate::sandbox::Plugin;
@@ -55,24 +56,33 @@ impl Ongoing {
         let check = |state| operation.check(state);
         let ongoing = Self::occupy(host, managed, (operation.as_str(), action), actor, check)?;
         let failure = ongoing.row().failure;
-        let is_quarantined = failure.is_some_and(|failure| failure.quarantined);
+        let quarantined = failure.filter(|failure| failure.quarantined);
         let needs_release = [
             Operation::Enable,
             Operation::Restart,
             Operation::Reload,
             Operation::Disable,
         ];
-        match is_quarantined && needs_release.contains(&operation) {
-            true => Err(Quarantined { crashes: None }.into()),
-            false => Ok(ongoing),
+        match quarantined.filter(|_| needs_release.contains(&operation)) {
+            Some(failure) => Err(Quarantined {
+                crashes: None,
+                since: failure.at,
+            }
+            .into()),
+            None => Ok(ongoing),
         }
     }
 
-    /// Occupies a plugin that runs, to lock it away.
-    pub(super) fn quarantining(host: &Arc<Host>, managed: Arc<Managed>) -> Result<Self, TransitionError> {
-        let names = ("quarantine", AuditAction::Disable);
+    /// Occupies a plugin that runs, to have it fail for a reason that its host found.
+    pub(super) fn taking_down(
+        host: &Arc<Host>,
+        managed: Arc<Managed>,
+        reason: &'static str,
+        actor: &Arc<str>,
+    ) -> Result<Self, TransitionError> {
+        let names = (reason, AuditAction::Disable);
         let check = |state| Operation::Disable.check(state);
-        Self::occupy(host, managed, names, &Arc::from("host"), check)
+        Self::occupy(host, managed, names, actor, check)
     }
 
     /// Occupies a plugin that is being installed.
@@ -302,6 +312,22 @@ impl Ongoing {
         }
     }
 
+    /// From active to failed: nobody gets in, whoever is inside is waited for, everything is released.
+    pub(super) async fn take_down(&self, error: &(dyn Coded + Send + Sync)) {
+        let version = self.row().active.version;
+        // A plugin that does harm is stopped also when that cannot be written down.
+        if let Err(failed) = self.record(AuditOutcome::Succeeded, &version, Some(error.code())).await {
+            self.warn(&failed);
+        }
+        self.shut();
+        self.drain(DisableOptions::default().timeout).await;
+        let current = self.managed.view().current.clone();
+        if let Some(plugin) = current {
+            self.clean_up(plugin, CLEANUP_TIME).await;
+        }
+        self.fail(error).await;
+    }
+
     /// Waits until no command is inside the closed gate, interrupting what is left after `timeout`.
     pub(super) async fn drain(&self, timeout: Duration) -> Drained {
         let active_requests = self.managed.gate.occupancy().inside;
@@ -343,6 +369,6 @@ impl Drop for Ongoing {
     fn drop(&mut self) {
         let clock = &self.host.runtime.services().clock;
         let failure = || Failure::of(&HostStopped, self.name, clock.wall());
-        self.managed.vacate(failure);
+        self.managed.vacate(|| self.shut(), failure);
     }
 }

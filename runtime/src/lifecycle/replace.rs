@@ -31,6 +31,7 @@ impl Ongoing {
         let cleanup_time = replacement.cleanup_time;
         self.enter(State::Reloading);
         self.managed.gate.close(Closed::Parking);
+        self.managed.care.leave();
         self.drain(self.host.settings.drain_timeout).await;
         let state = match self.note_state(&old, &replacement.candidate.row).await {
             Ok(state) => state,
@@ -44,9 +45,10 @@ impl Ongoing {
                     view.current = Some(new.clone());
                     view.is_degraded = false;
                 });
+                self.host.begin_care(&self.managed, &new);
                 self.enter(State::Active);
                 old.freeze_state();
-                self.managed.gate.open(new);
+                self.open(new);
                 self.clean_up(old, cleanup_time).await;
                 self.tell(EventKind::Reloaded { generation });
                 Ok(())
@@ -88,7 +90,7 @@ impl Ongoing {
             return self.give_up(old, cause).await;
         }
         self.enter(State::Active);
-        self.managed.gate.open(old);
+        self.open(old);
         self.tell(EventKind::Rollback {
             cause: Failing::from(&cause),
         });
@@ -101,7 +103,7 @@ impl Ongoing {
 
     /// Neither generation can serve.
     async fn give_up(&self, old: Plugin, cause: TransitionError) -> TransitionError {
-        self.managed.gate.close(Closed::Shut);
+        self.shut();
         drop(old);
         let error = TransitionError::RollbackFailed { cause: cause.into() };
         self.fail(&error).await;

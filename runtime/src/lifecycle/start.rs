@@ -97,7 +97,7 @@ impl Ongoing {
     async fn start(&self, decided: Decided) -> Result<(), TransitionError> {
         let manifest = self.row().active.manifest;
         self.enter_if(State::Loading, |all| all.check_needs(&manifest, Wanted::Running))?;
-        match self.load(decided).await {
+        match self.load_with_retries(decided).await {
             Ok(plugin) => {
                 let started = self.host.next_start();
                 self.managed.update(|view| {
@@ -105,13 +105,28 @@ impl Ongoing {
                     view.is_degraded = false;
                     view.started = started;
                 });
+                self.host.begin_care(&self.managed, &plugin);
                 self.enter(State::Active);
-                self.managed.gate.open(plugin);
+                self.open(plugin);
                 Ok(())
             }
             Err(error) => {
                 self.fail(&error).await;
                 Err(error.into())
+            }
+        }
+    }
+
+    async fn load_with_retries(&self, decided: Decided) -> Result<Plugin, InstallError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let error = match self.load(decided).await {
+                Ok(plugin) => return Ok(plugin),
+                Err(error) => error,
+            };
+            if !self.may_try_again(&error, tries).await {
+                return Err(error);
             }
         }
     }

@@ -21,6 +21,8 @@ pub struct PluginStatus {
     pub state: State,
     /// Whether it is well.
     pub health: Health,
+    /// When that was checked last; `None` while it has not been started.
+    pub last_check: Option<Timestamp>,
     /// Whether it is to run whenever the host does.
     pub enabled: bool,
     /// Who vouches for it; `None` for an unsigned bundle.
@@ -87,9 +89,10 @@ pub struct Transition {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Health {
-    /// It runs.
+    /// It runs, and its checks go well.
     Healthy,
-    /// It runs, and something went wrong on the way.
+    /// It runs, and something is wrong: a check failed, four fifths of a limit are used, its commands are refused because
+    /// too many failed, or a cleanup failed.
     Degraded,
     /// It is between two states.
     Transitioning,
@@ -100,25 +103,6 @@ pub enum Health {
 }
 
 impl Health {
-    /// The health of many plugins in one word. Those of which nobody knows do not count; without any, all is well.
-    #[must_use]
-    pub fn overall(all: impl IntoIterator<Item = Self>) -> Self {
-        let mut monitored = all.into_iter().filter(|health| *health != Self::Unknown).peekable();
-        if monitored.peek().is_none() {
-            return Self::Healthy;
-        }
-        let (mut any_ill, mut all_unhealthy) = (false, true);
-        for health in monitored {
-            any_ill |= health != Self::Healthy;
-            all_unhealthy &= health == Self::Unhealthy;
-        }
-        match (all_unhealthy, any_ill) {
-            (true, _) => Self::Unhealthy,
-            (false, true) => Self::Degraded,
-            (false, false) => Self::Healthy,
-        }
-    }
-
     /// The word on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -131,11 +115,11 @@ impl Health {
         }
     }
 
-    /// The health of a plugin by its state; `is_degraded` when something went wrong that did not stop it.
-    pub(super) fn of(state: State, is_degraded: bool) -> Self {
-        match (state, is_degraded) {
-            (State::Active, false) => Self::Healthy,
-            (State::Active, true) => Self::Degraded,
+    /// The health of a plugin by its state, `checked` by its checks, and `is_degraded` when something else is wrong.
+    pub(super) fn of(state: State, checked: Self, is_degraded: bool) -> Self {
+        match (state, checked) {
+            (State::Active, Self::Healthy) if is_degraded => Self::Degraded,
+            (State::Active, checked) => checked,
             (State::Failed, _) => Self::Unhealthy,
             (State::Installed | State::Disabled, _) => Self::Unknown,
             (State::Installing | State::Loading | State::Reloading | State::Unloading | State::Uninstalling, _) => {

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::dependencies::{Arrangement, Wanted};
 use super::disk::PluginRow;
 use super::error::TransitionError;
-use super::gate::Closed;
 use super::ongoing::Ongoing;
 use super::options::{DisableOptions, LastState};
 use super::state::{Operation, State};
@@ -60,6 +59,7 @@ impl Supervisor {
     /// Returns the plugins that were not stopped in order, with the reason.
     pub async fn shutdown(&self, budget: Duration) -> Vec<(String, TransitionError)> {
         self.host.is_closed.store(true, Ordering::Release);
+        self.host.wake_waiting();
         let (host, actor) = (Arc::clone(&self.host), Arc::clone(self.actor()));
         let stop_all = async move {
             let deadline = Instant::now() + budget;
@@ -126,7 +126,7 @@ impl Ongoing {
 
     /// From unloading to disabled: nobody gets in, whoever is inside is waited for, everything is released.
     pub(super) async fn unload(&self, options: DisableOptions) -> Drained {
-        self.managed.gate.close(Closed::Shut);
+        self.shut();
         let drained = self.drain(options.timeout).await;
         let current = self.managed.view().current.clone();
         self.managed.update(|view| view.current = None);

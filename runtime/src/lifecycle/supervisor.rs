@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tracing::Span;
 
 use super::audit_sink::AuditSink;
+use super::breaker::BreakerSettings;
 use super::dependencies::{Arrangement, DependencyGraph};
 use super::disk::{DataDirectory, Disk, SupervisorOpenError};
 use super::error::{HostStopped, InstallError, NotFound, TransitionError};
@@ -24,6 +25,7 @@ use super::status::PluginStatus;
 use super::stop::Disabled;
 use super::uninstall::Uninstalled;
 use crate::event::{Replay, Subscription};
+use crate::native::StartRetries;
 use crate::policy::Policy;
 use crate::sandbox::Runtime;
 use crate::span;
@@ -66,6 +68,10 @@ pub struct SupervisorSettings {
     /// The most a scheduled command is put off, by a part that is always the same for the same one, so that not all of
     /// them begin with the minute. 5 s, and never more than a tenth of the time to the next.
     pub schedule_jitter: Duration,
+    /// When commands are refused because too many came to no answer.
+    pub breaker: BreakerSettings,
+    /// How often a start is tried whose failure may be another's fault. Once.
+    pub start_retries: StartRetries,
 }
 
 impl SupervisorSettings {
@@ -80,6 +86,8 @@ impl SupervisorSettings {
             drain_timeout: DRAIN_TIMEOUT,
             time_zone: TimeZone::UTC,
             schedule_jitter: SCHEDULE_JITTER,
+            breaker: BreakerSettings::default(),
+            start_retries: StartRetries::default(),
         }
     }
 }
@@ -132,11 +140,6 @@ impl Supervisor {
         Self::acting_for(&self.host, actor)
     }
 
-    /// Replaces whose word counts. Plugins that run go on; what is started from now on has to be vouched for anew.
-    pub fn set_trust(&self, trust: TrustStore) {
-        self.host.set_trust(trust);
-    }
-
     /// Installs a plugin. It is not started.
     ///
     /// # Errors
@@ -170,6 +173,7 @@ impl Supervisor {
     ///
     /// [`TransitionError`]. A cleanup that fails is a warning: the plugin is stopped all the same.
     pub async fn disable(&self, id: &str, options: DisableOptions) -> Result<Disabled, TransitionError> {
+        self.give_up_start(id).await;
         let work = move |ongoing: Arc<Ongoing>| ongoing.disable(options);
         let (drained, status) = self.operate_for(id, Operation::Disable, work).await?;
         Ok(Disabled::new(status, drained, options.last_state))
@@ -266,6 +270,7 @@ impl Supervisor {
     ///
     /// [`TransitionError`]; a plugin that could not be removed is failed.
     pub async fn uninstall(&self, id: &str, data: PluginData) -> Result<Uninstalled, TransitionError> {
+        self.give_up_start(id).await;
         let work = move |ongoing: Arc<Ongoing>| ongoing.uninstall(data);
         let (uninstalled, _) = self.operate_for(id, Operation::Uninstall, work).await?;
         Ok(uninstalled)

@@ -44,6 +44,7 @@ impl Ongoing {
             }
         };
         self.host.remove(&self.managed.id);
+        self.host.runtime.services().bus.forget(self.managed.id.as_str());
         self.tell(EventKind::Uninstalled);
         Ok(Uninstalled { archive })
     }

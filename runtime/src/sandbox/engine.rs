@@ -124,15 +124,28 @@ impl Runtime {
         &self.shared.events
     }
 
+    /// Tells that something did not reach a plugin, of which nothing may be running; not more often than the plugin itself
+    /// may tell things.
+    pub(crate) fn tell_undelivered(&self, of: &Namespace, version: &Arc<str>, kind: EventKind) {
+        let shares = self.shared.shares.of(of);
+        if shares.event_rate.is_on_time(self.shared.services.clock.now()) {
+            self.emit(of, version, None, kind);
+        }
+    }
+
     /// Tells what the host does to a plugin, counted with what the plugin itself does.
     pub(crate) fn tell(&self, of: &Namespace, version: &Arc<str>, operation_id: &Arc<str>, kind: EventKind) {
+        self.emit(of, version, Some(Arc::clone(operation_id)), kind);
+    }
+
+    fn emit(&self, of: &Namespace, version: &Arc<str>, operation_id: Option<Arc<str>>, kind: EventKind) {
         self.shared.services.events.emit(Event {
             event_id: EventId::default(),
             seq: self.shared.shares.of(of).next_event(),
             plugin_id: Arc::clone(&of.plugin_id),
             version: Arc::clone(version),
             timestamp: self.shared.services.clock.wall(),
-            operation_id: Some(Arc::clone(operation_id)),
+            operation_id,
             kind,
         });
     }

@@ -56,7 +56,11 @@ impl Host {
     /// A fresh store for one instance of a plugin.
     pub(super) fn store(engine: &Engine, powers: &Arc<Powers>, slices: &Slices, tape: Tape) -> PluginStore {
         let host = Self {
-            limiter: Limiter::new(powers.limits.memory_bytes, Arc::clone(&powers.memory)),
+            limiter: Limiter::new(
+                powers.limits.memory_bytes,
+                Arc::clone(&powers.memory),
+                Arc::clone(&powers.shares),
+            ),
             meter: Meter::new(slices.clone()),
             calls: HostCalls::default(),
             log: SharedLog::new(powers),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 
 use super::engine::{TABLE_ELEMENTS, TABLES};
-use super::shares::MemoryBudget;
+use super::shares::{MemoryBudget, Shares};
 
 /// Refuses growth past the limit, over the sum of all memories of the store.
 #[derive(Debug)]
@@ -17,17 +17,20 @@ pub(super) struct Limiter {
     growing_bytes: u64,
     /// The memory of all guests of this host.
     budget: Arc<MemoryBudget>,
+    /// What the plugin's instances have together is counted in here.
+    shares: Arc<Shares>,
     refused_by_host: bool,
 }
 
 impl Limiter {
-    pub(super) fn new(limit_bytes: u64, budget: Arc<MemoryBudget>) -> Self {
+    pub(super) fn new(limit_bytes: u64, budget: Arc<MemoryBudget>, shares: Arc<Shares>) -> Self {
         Self {
             limit_bytes,
             used_bytes: 0,
             refused_bytes: None,
             growing_bytes: 0,
             budget,
+            shares,
             refused_by_host: false,
         }
     }
@@ -62,6 +65,7 @@ impl Limiter {
 impl Drop for Limiter {
     fn drop(&mut self) {
         self.budget.give_back(self.used_bytes);
+        self.shares.usage.give_back_memory(self.used_bytes);
     }
 }
 
@@ -82,6 +86,7 @@ impl ResourceLimiter for Limiter {
             self.refused_by_host = true;
             return Ok(false);
         }
+        self.shares.usage.take_memory(added);
         self.used_bytes = total;
         self.growing_bytes = added;
         Ok(true)
@@ -91,6 +96,7 @@ impl ResourceLimiter for Limiter {
         let failed = std::mem::take(&mut self.growing_bytes);
         self.used_bytes = self.used_bytes.saturating_sub(failed);
         self.budget.give_back(failed);
+        self.shares.usage.give_back_memory(failed);
         Ok(())
     }
 
@@ -116,14 +122,14 @@ mod tests {
     use super::*;
 
     fn limiter(limit_bytes: u64, budget_bytes: u64) -> Limiter {
-        Limiter::new(limit_bytes, Arc::new(MemoryBudget::new(budget_bytes)))
+        Limiter::new(limit_bytes, Arc::new(MemoryBudget::new(budget_bytes)), Arc::default())
     }
 
     #[test]
     fn what_the_host_has_not_is_not_the_guests_limit_and_comes_back() {
         let budget = Arc::new(MemoryBudget::new(150));
-        let mut first = Limiter::new(100, Arc::clone(&budget));
-        let mut second = Limiter::new(100, budget);
+        let mut first = Limiter::new(100, Arc::clone(&budget), Arc::default());
+        let mut second = Limiter::new(100, budget, Arc::default());
         assert!(first.memory_growing(0, 100, None).unwrap());
         assert!(!second.memory_growing(0, 51, None).unwrap());
         assert!(second.refused_by_host());

@@ -32,6 +32,7 @@ mod start;
 mod tape;
 mod threads;
 mod trap;
+mod usage;
 mod wasi;
 #[cfg(feature = "developer")]
 mod wasi_command;
@@ -55,6 +56,7 @@ pub use session::Session;
 pub use start::{Phase, StartError, StartFailure};
 pub use tape::{Recording, RecordingError};
 pub use trap::{AbiBreach, GuestTrap, Stopped, TrapKind};
+pub use usage::ResourceMetrics;
 pub use wasi::DirectoryError;
 #[cfg(feature = "developer")]
 pub use wasi_command::{WasiCommand, WasiCommandError, WasiDirectory};

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::call::{CallError, CallFailure, CommandInput};
 use super::load::Loaded;
 use super::load_error::LoadError;
+use super::powers::Powers;
 use super::session::Session;
 use super::tape::{Recording, RecordingError, Tape};
 use crate::event::EventKind;
@@ -117,7 +118,8 @@ impl Plugin {
 
     /// Asks the plugin whether it is well: by its export `plugin_health`, or, where it has none, by entering it.
     ///
-    /// Waits its turn as a command does, and has 10 s and the fuel of a start from then on.
+    /// Waits its turn as a command does. From then on it has the time that the manifest gives a check, 10 s by default
+    /// and no more than a command, and the fuel of a start.
     ///
     /// # Errors
     ///
@@ -241,6 +243,10 @@ impl Plugin {
         &self.pool.loaded.powers.namespace
     }
 
+    pub(super) fn powers(&self) -> &Powers {
+        &self.pool.loaded.powers
+    }
+
     /// Tells the host what happened to this plugin.
     pub(crate) fn tell(&self, kind: EventKind) {
         self.pool.loaded.powers.tell(kind);
@@ -270,6 +276,13 @@ impl Plugin {
         let session = self.pool.take(None).await?;
         self.pool.put_back(Some(session));
         Ok(())
+    }
+
+    /// Whether the next command would have to start an instance although one was to be kept for it.
+    pub(crate) fn needs_instance(&self) -> bool {
+        let pool = &self.pool;
+        let is_at_rest = pool.turns.available_permits() == pool.size;
+        pool.mode == InstanceMode::Session && is_at_rest && pool.idle().is_empty()
     }
 
     /// The plugin for as long as somebody else keeps it.

@@ -16,14 +16,11 @@ use super::tape::{Recording, Tape};
 use super::trap::{Budget, Stopped};
 use crate::event::EventKind;
 use crate::output::Output;
-use crate::receipt::Receipt;
+use crate::receipt::{HostCall, Receipt};
 use crate::services::Trail;
 
 /// How long the cleanup of a fresh instance may hold up a reply that is already there.
 const QUIET_CLEANUP: Duration = Duration::from_millis(100);
-
-/// How long a plugin may take to say that it is well (lifecycle.md, "Health").
-const HEALTH_CHECK: Duration = Duration::from_secs(10);
 
 /// One instance of a plugin, initialised and idle.
 ///
@@ -107,6 +104,7 @@ impl Session {
         let (fuel, time) = (live.loaded.limits().fuel, live.loaded.limits().execution_time);
         let (budget, start) = live.begin(fuel, time, trail);
         let result = live.command(input, budget, start).await;
+        live.account(budget, start);
         live.store.data_mut().end_command();
         let answer = match result {
             Ok(answer) => answer,
@@ -235,9 +233,31 @@ impl Live {
         let time = match what {
             Lifecycle::Cleanup(_, time) => time,
             Lifecycle::Event(..) => limits.execution_time,
-            Lifecycle::Health(_) => HEALTH_CHECK,
+            Lifecycle::Health(_) => self.health_time(),
         };
         let (budget, start) = self.begin(fuel, time, trail);
+        // The host asks on its own account: a plugin that does nothing uses nothing.
+        let is_counted = !matches!(what, Lifecycle::Health(_));
+        let answer = self.run_lifecycle(what, output_bytes, (budget, start)).await;
+        if is_counted {
+            self.account(budget, start);
+        }
+        let answer = answer?;
+        match answer.is_error {
+            false => Ok(()),
+            true => {
+                let receipt = self.receipt(0, length(&answer.bytes), budget, start);
+                Err(CallError::by_guest(&answer.bytes, receipt))
+            }
+        }
+    }
+
+    async fn run_lifecycle(
+        &mut self,
+        what: Lifecycle<'_>,
+        output_bytes: u64,
+        (budget, start): (Budget, Instant),
+    ) -> Result<Answer, Stopped> {
         let entry = self.loaded.entry(&self.slices, start, budget);
         let (store, exports) = (&mut self.store, &self.exports);
         let packed = match &what {
@@ -251,23 +271,32 @@ impl Live {
                 entry.call(store, on_event, params).await?
             }
         };
-        let answer = take_reply(&self.store, self.exports.memory, what.export(), packed, output_bytes)?;
-        match answer.is_error {
-            false => Ok(()),
-            true => {
-                let receipt = self.receipt(0, length(&answer.bytes), budget, start);
-                Err(CallError::by_guest(&answer.bytes, receipt))
-            }
-        }
+        take_reply(&self.store, self.exports.memory, what.export(), packed, output_bytes)
+    }
+
+    /// How long the plugin may take to say that it is well.
+    fn health_time(&self) -> Duration {
+        let wished = self.loaded.manifest.health.timeout;
+        wished.min(self.loaded.limits().execution_time)
     }
 
     /// Enters the guest for nothing but the entry: asks it for an input buffer.
     async fn enter(&mut self) -> Result<(), Stopped> {
-        let (budget, start) = self.begin(self.loaded.limits().lifecycle_fuel, HEALTH_CHECK, None);
+        let (fuel, time) = (self.loaded.limits().lifecycle_fuel, self.health_time());
+        let (budget, start) = self.begin(fuel, time, None);
         let entry = self.loaded.entry(&self.slices, start, budget);
         self.input = InputBuffer::default();
         let (store, exports) = (&mut self.store, &self.exports);
         entry.buffer(store, exports, &mut self.input, 0).await.map(drop)
+    }
+
+    /// Counts what an entry that has just ended used, whatever came of it.
+    fn account(&self, budget: Budget, start: Instant) {
+        let now = self.loaded.shared.services.clock.now();
+        let fuel = budget.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
+        let network_bytes = self.store.data().calls.moved_bytes(HostCall::HttpRequest);
+        let usage = &self.loaded.powers.shares.usage;
+        usage.add(fuel, now.duration_since(start), network_bytes);
     }
 
     fn receipt(&self, bytes_in: u32, bytes_out: u32, budget: Budget, start: Instant) -> Receipt {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::imports::NetworkShares;
+use super::usage::Usage;
 use crate::services::{Clock, Namespace};
 
 /// Log lines a second, and the burst a quiet plugin may make (sandbox.md, "Limits"); the same for its own events.
@@ -44,6 +45,7 @@ pub(super) struct Shares {
     storage_threshold: Threshold,
     pub(super) fuel_threshold: Threshold,
     pub(super) memory_threshold: Threshold,
+    pub(super) usage: Usage,
 }
 
 impl Shares {
@@ -72,6 +74,12 @@ impl Shares {
         let network = self.network.get_or_init(made);
         network.resize(requests_per_minute, in_flight);
         Arc::clone(network)
+    }
+
+    /// Whether four fifths of a limit are used, as far as is known.
+    pub(super) fn is_near_a_limit(&self) -> bool {
+        let thresholds = [&self.storage_threshold, &self.fuel_threshold, &self.memory_threshold];
+        thresholds.into_iter().any(Threshold::is_above)
     }
 
     /// Whether storage has just crossed four fifths of its quota.
@@ -156,6 +164,10 @@ impl Threshold {
         }
         let was_above = self.0.swap(above, Ordering::Relaxed);
         above && !was_above
+    }
+
+    fn is_above(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -67,7 +67,7 @@ impl Runtime {
         let clock = Arc::clone(&shared.services.clock);
         let host = CommandHost {
             wasi: wasi_of(command, &clock)?,
-            limiter: Limiter::new(Limits::DEFAULT.memory_bytes, Arc::clone(&shared.memory)),
+            limiter: Limiter::new(Limits::DEFAULT.memory_bytes, Arc::clone(&shared.memory), Arc::default()),
         };
         let mut store = Store::new(&shared.engine, host);
         store.limiter(|host| &mut host.limiter);

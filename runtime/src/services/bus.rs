@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use palisade_abi::GuestError;
-use palisade_bundle::{Blame, Code, Coded};
-use semver::VersionReq;
+use palisade_bundle::manifest::TopicPattern;
+use palisade_bundle::{Blame, Code, Coded, Timestamp};
+use semver::{Version, VersionReq};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::ServiceFuture;
+use crate::event::Json;
 
 /// Most plugins that one call, message or event may pass through: a loop through several is seen by none of them.
 pub const MAX_HOPS: usize = 8;
@@ -61,6 +64,101 @@ pub struct Peer {
     pub version: VersionReq,
 }
 
+impl Peer {
+    /// Refuses a version that the caller was not made for.
+    ///
+    /// # Errors
+    ///
+    /// [`BusError::WrongVersion`].
+    pub fn check(&self, actual: &Version) -> Result<(), BusError> {
+        match self.version.matches(actual) {
+            true => Ok(()),
+            false => Err(BusError::WrongVersion {
+                plugin_id: self.plugin_id.clone(),
+                required: self.version.to_string(),
+                actual: actual.to_string(),
+            }),
+        }
+    }
+}
+
+/// A plugin as a bus knows it: what it takes, and who hands it over.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// Its id.
+    pub plugin_id: Arc<str>,
+    /// The topics it receives; none without the permission.
+    pub topics: Vec<TopicPattern>,
+    /// Whether it takes messages, which needs a permission too.
+    pub takes_messages: bool,
+    /// Who hands it over.
+    pub receiver: Arc<dyn Receiver>,
+}
+
+/// The way into one plugin: of a [`Plugin`](crate::Plugin) by itself, or of whichever generation of it a
+/// [`Supervisor`](crate::Supervisor) lets serve. Keeps no plugin alive.
+pub trait Receiver: fmt::Debug + Send + Sync {
+    /// Whether anything can be handed over at all.
+    fn is_there(&self) -> bool;
+
+    /// Runs a command, if the version that serves it is one that the caller was made for.
+    fn call<'a>(
+        &'a self,
+        trail: &'a Trail,
+        peer: &'a Peer,
+        command: &'a str,
+        args: &'a [u8],
+    ) -> ServiceFuture<'a, Result<Vec<u8>, BusError>>;
+
+    /// Hands over an event, as the JSON of a [`Delivery`](crate::Delivery).
+    fn deliver<'a>(&'a self, trail: &'a Trail, event: Arc<[u8]>) -> ServiceFuture<'a, Result<(), DeliveryError>>;
+
+    /// Tells, under the name of the plugin, that something did not reach it.
+    fn tell_undelivered(&self, letter: &DeadLetter);
+}
+
+/// An event did not reach a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DeliveryError {
+    /// It was interrupted, or the plugin crashed on it. Another try may go well.
+    #[error("{message}")]
+    Interrupted {
+        /// The stable word.
+        code: Code,
+        /// For a person.
+        message: String,
+    },
+    /// The plugin does not take it. Another try would end alike.
+    #[error("{message}")]
+    Refused {
+        /// The stable word.
+        code: Code,
+        /// For a person.
+        message: String,
+    },
+}
+
+/// Something that could not be delivered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeadLetter {
+    /// When it was given up; `None` when the clock was out of range.
+    pub at: Option<Timestamp>,
+    /// Who published or sent it.
+    pub from: String,
+    /// Whom it did not reach.
+    pub to: String,
+    /// The topic; `None` for a message.
+    pub topic: Option<String>,
+    /// What was published or sent.
+    pub data: Json,
+    /// How often it was tried.
+    pub tries: u32,
+    /// Why, the stable word of the failure.
+    pub code: &'static str,
+    /// Why, for a person.
+    pub message: String,
+}
+
 /// What connects the plugins of a host. Whether the sender may is decided before it is asked; whether the receiver may,
 /// it decides.
 pub trait Bus: fmt::Debug + Send + Sync {
@@ -86,6 +184,18 @@ pub trait Bus: fmt::Debug + Send + Sync {
         command: &'a str,
         args: &'a [u8],
     ) -> ServiceFuture<'a, Result<Vec<u8>, BusError>>;
+
+    /// Puts a plugin on the bus, in place of one with the same id. A supervisor does so with every plugin it starts.
+    fn attach(&self, address: Address);
+
+    /// Takes a plugin off the bus.
+    fn detach(&self, plugin_id: &str);
+
+    /// What did not reach a plugin lately, the oldest first.
+    fn dead_letters(&self, plugin_id: &str) -> Vec<DeadLetter>;
+
+    /// Drops everything that is kept about a plugin, which is not to come back.
+    fn forget(&self, plugin_id: &str);
 }
 
 /// A host whose plugins do not know of each other.
@@ -113,6 +223,16 @@ impl Bus for NoBus {
         let plugin_id = peer.plugin_id.clone();
         Box::pin(std::future::ready(Err(BusError::NoSuchPlugin { plugin_id })))
     }
+
+    fn attach(&self, _address: Address) {}
+
+    fn detach(&self, _plugin_id: &str) {}
+
+    fn dead_letters(&self, _plugin_id: &str) -> Vec<DeadLetter> {
+        Vec::new()
+    }
+
+    fn forget(&self, _plugin_id: &str) {}
 }
 
 /// One plugin did not reach another.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::event::{DiscardEvents, EventSink};
 
-pub use bus::{Bus, BusError, MAX_HOPS, NoBus, Peer, Trail};
+pub use bus::{Address, Bus, BusError, DeadLetter, DeliveryError, MAX_HOPS, NoBus, Peer, Receiver, Trail};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use functions::HostFunctions;
 pub(crate) use http::is_globally_reachable;

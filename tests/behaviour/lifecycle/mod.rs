@@ -1,11 +1,15 @@
 //! The life of plugins: a data directory, operations on it, and commands meanwhile.
 
+mod bus;
 mod data;
 mod dependencies;
 mod disk;
+mod failure;
+mod health;
 mod reload;
 mod schedule;
 mod state;
+mod trusted;
 mod verbs;
 
 use std::path::Path;
@@ -14,8 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use palisade::{
-    AuditEntry, AuditFailed, AuditSink, EventKind, HostFunctions, HostServices, InstallOptions, MemoryAudit,
-    MemoryStorage, PluginStatus, Replay, Runtime, Storage, Subscription, Supervisor, SupervisorSettings, SystemClock,
+    AuditEntry, AuditFailed, AuditSink, Clock, EventKind, HostFunctions, HostServices, InstallOptions, LocalBus,
+    MemoryAudit, MemoryStorage, PluginStatus, Replay, Runtime, Storage, Subscription, Supervisor, SupervisorSettings,
+    SystemClock,
 };
 use palisade_tests::{Guest, release, trust};
 use serde_json::json;
@@ -64,11 +69,18 @@ impl House {
     }
 
     fn with(change: impl FnOnce(&mut SupervisorSettings)) -> Self {
+        Self::by(Arc::new(SystemClock), change)
+    }
+
+    /// A host that goes by another clock.
+    fn by(clock: Arc<dyn Clock>, change: impl FnOnce(&mut SupervisorSettings)) -> Self {
         let (go_on, waits) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new(Arc::new(SystemClock)));
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new(Arc::clone(&clock)));
         let services = HostServices {
+            clock: Arc::clone(&clock),
             storage: Arc::clone(&storage),
             functions: functions(&go_on, &waits),
+            bus: Arc::new(LocalBus::new(Handle::current(), clock)),
             ..HostServices::default()
         };
         let runtime = Runtime::builder().services(services).build().unwrap();
@@ -181,6 +193,7 @@ fn told(subscription: &mut Subscription) -> Vec<String> {
         EventKind::Rollback { cause } => format!("rollback {}", cause.code),
         EventKind::Warning { code, .. } => format!("warning {code}"),
         EventKind::Executed { status, .. } => format!("executed {status}"),
+        EventKind::HealthChanged { from, to } => format!("{from:?} to {to:?}"),
         kind => {
             let kind = serde_json::to_value(kind).unwrap();
             kind["event"].as_str().unwrap().replace("plugin:", "")

@@ -195,9 +195,9 @@ impl House {
         let http = HttpClient::builder().crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
         let services = HostServices {
             log: journal.logs_before(log),
-            storage: Arc::new(SqliteStorage::open(folder.join("storage.db"), clock)?),
+            storage: Arc::new(SqliteStorage::open(folder.join("storage.db"), Arc::clone(&clock))?),
             http: Arc::new(http.build()?),
-            bus: Arc::new(LocalBus::new(executor.handle().clone())),
+            bus: Arc::new(LocalBus::new(executor.handle().clone(), Arc::clone(&clock))),
             events: Arc::new(AuditEvents::new(audit.clone(), journal.events())),
             ..services
         };

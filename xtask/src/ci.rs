@@ -23,6 +23,9 @@ pub(crate) fn lint() -> Result<()> {
         "clippy",
         "--workspace",
         "--all-targets",
+        // Needs an engine to run, and no more than this to be known to compile.
+        "--features",
+        "palisade/containers",
         "--",
         "-D",
         "warnings",

@@ -6,11 +6,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::repository;
 
-/// The cargo that runs this task, at the top of the repository.
+/// The cargo that runs this task, at the top of the repository. What cargo told this task about its own package is kept
+/// from it: build scripts look at that, and what they built would be built anew whenever somebody else runs cargo.
 pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.args(arguments).current_dir(repository::root());
+    let is_about_this_task = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| is_about_this_task(name)) {
+        command.env_remove(name);
+    }
     command
 }
 

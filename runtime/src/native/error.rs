@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 #[cfg(unix)]
-use super::process::ProbeFailure;
+use super::readiness::ProbeFailure;
 use super::resources::ResourceLimitExceeded;
 use super::state::InvalidTransition;
 

@@ -1,16 +1,23 @@
 //! Services beside the plugins: what a plugin or a test needs running, started and stopped by the host.
 //!
 //! [`ServicePlugin`] is the contract, [`ServiceRegistry`] knows services by name, and the adapters are a plugin as a
-//! service ([`WasmService`]) and a process of this machine ([`ProcessService`]). `life` is what adapters have in common:
+//! service ([`WasmService`]), a process of this machine ([`ProcessService`]) and, with the feature `containers`, a
+//! container (`ContainerService`). `life` is what adapters have in common:
 //! the state, the tries of a start, what it took and gives back.
 
+#[cfg(all(unix, feature = "containers"))]
+mod container;
 mod error;
 mod handle;
 mod image;
 mod life;
+#[cfg(unix)]
+mod lines;
 mod log_ring;
 #[cfg(unix)]
 mod process;
+#[cfg(unix)]
+mod readiness;
 mod registry;
 mod resources;
 mod retry;
@@ -23,12 +30,16 @@ mod wasm;
 
 use std::fmt;
 
+#[cfg(all(unix, feature = "containers"))]
+pub use container::{ContainerCommand, ContainerService};
 pub use error::{PluginLifecycleError, ServiceFault};
 pub use handle::{HealthStatus, ServiceHandle, ServiceId};
 pub use image::{ImageName, ImageNameError};
 pub use log_ring::LogRing;
 #[cfg(unix)]
-pub use process::{InvalidPath, ProbeFailure, ProcessCommand, ProcessService, Readiness};
+pub use process::{ProcessCommand, ProcessService};
+#[cfg(unix)]
+pub use readiness::{InvalidPath, ProbeFailure, Readiness};
 pub use registry::{RegistryError, ServiceRegistry};
 pub use resources::{Resource, ResourceLimitExceeded, ResourceTracker};
 pub use retry::{Pause, StartRetries, ThreadPause};

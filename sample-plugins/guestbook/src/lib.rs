@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_oldest_entry_makes_room() {
-        let host = Host::fake().with_config(&json!({"greeting": "Hello"}));
+        let host = Host::fake().with_config(json!({"greeting": "Hello"}));
         for number in 0..=MOST_ENTRIES {
             Guestbook.sign(&host, entry(&number.to_string())).unwrap();
         }

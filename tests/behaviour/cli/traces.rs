@@ -20,11 +20,12 @@ impl Collector {
             let mut reader = BufReader::new(connection.try_clone().unwrap());
             let (mut head, mut length) = (String::new(), 0);
             while !head.ends_with("\r\n\r\n") {
-                let start = head.len();
-                reader.read_line(&mut head).unwrap();
-                if let Some(value) = head[start..].to_lowercase().strip_prefix("content-length:") {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
                     length = value.trim().parse().unwrap();
                 }
+                head += &line;
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();

@@ -105,7 +105,7 @@ impl Driver {
     /// What it says of its plugin.
     pub(super) fn look(&mut self) -> String {
         self.order("look");
-        self.hear().expect("it lives")
+        self.hear().unwrap()
     }
 
     /// It ends in order.

@@ -43,7 +43,7 @@ impl Operation {
         }
         match self {
             Self::Install => drop(house.supervisor.uninstall(ID, PluginData::Discard).await.unwrap()),
-            Self::UpdateConfig => drop(house.configure(1).await.unwrap()),
+            Self::UpdateConfig => house.configure(1).await.unwrap(),
             Self::Upgrade | Self::Rollback | Self::Uninstall => {}
         }
         house.close().await;

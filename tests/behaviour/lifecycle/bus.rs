@@ -157,13 +157,17 @@ fn a_call_that_comes_back_to_a_plugin_in_a_drain_is_refused_and_the_drain_ends()
     on_one_thread(async {
         let house = House::new();
         let back = caller("test.back", CALLER);
+        // Two that need each other could neither be installed nor started; each uses the other where it is there.
+        let optional = |id: &str| json!([{"id": id, "version": "^1", "kind": "optional"}]);
+        let mut front = caller(CALLER, "test.back");
+        front.manifest["dependencies"] = optional("test.back");
         let back = Guest {
             imports: leak(format!("{WAIT_IMPORT} {}", back.imports)),
             extra: leak(format!("{WAIT_DATA} {}", back.extra)),
             command: leak(format!("{WAIT} {}", back.command)),
             ..back
         };
-        run(&house, &caller(CALLER, "test.back")).await;
+        run(&house, &front).await;
         run(&house, &back).await;
         let mut events = house.listen();
         let outer = call(&house, CALLER);

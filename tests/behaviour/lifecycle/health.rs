@@ -91,7 +91,10 @@ fn a_replacement_that_is_not_well_is_rolled_back() {
             TransitionError::ReloadFailed { cause } => assert_eq!(cause.code(), Code::HealthCheckFailed),
             other => panic!("{other}"),
         }
-        assert_eq!(house.supervisor.status(ID).unwrap(), before);
+        let mut after = house.supervisor.status(ID).unwrap();
+        // That it was tried is all that is left of it.
+        after.history.truncate(before.history.len());
+        assert_eq!(after, before);
         assert_eq!(house.answer("still here").await, "still here");
     });
 }

@@ -92,7 +92,7 @@ impl Wanted {
 impl Events {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
         let folder = self.data_dir.path(surroundings)?;
-        NothingKept::check(&folder)?;
+        NothingKept::check(folder)?;
         let wanted = Wanted {
             plugin: self.plugin,
             types: self.types,
@@ -102,7 +102,7 @@ impl Events {
             Some(_) => usize::MAX,
             None => LINES,
         });
-        let mut reader = JournalReader::events(&folder);
+        let mut reader = JournalReader::events(folder);
         for event in last(&mut reader, lines, |event| wanted.takes(event))? {
             show(&event, terminal)?;
         }

@@ -35,10 +35,10 @@ pub(crate) struct Logs {
 impl Logs {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
         let folder = self.data_dir.path(surroundings)?;
-        NothingKept::check(&folder)?;
-        let mut reader = JournalReader::logs(&folder, &self.id);
+        NothingKept::check(folder)?;
+        let mut reader = JournalReader::logs(folder, &self.id);
         if !reader.exists() {
-            self.check_known(&folder)?;
+            self.check_known(folder)?;
         }
         let is_wanted = |line: &LogLine| line.level >= self.level;
         for line in last(&mut reader, self.lines, is_wanted)? {

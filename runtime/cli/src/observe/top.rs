@@ -31,8 +31,8 @@ pub(crate) struct Top {
 impl Top {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
         let folder = self.data_dir.path(surroundings)?;
-        NothingKept::check(&folder)?;
-        let (mut reader, mut rates) = (JournalReader::events(&folder), Rates::default());
+        NothingKept::check(folder)?;
+        let (mut reader, mut rates) = (JournalReader::events(folder), Rates::default());
         let mut minute = || {
             reader.read(|event| rates.take(&event))?;
             Ok::<_, Failure>(rates.minute(now()))

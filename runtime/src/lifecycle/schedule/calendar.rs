@@ -83,7 +83,7 @@ fn part_of(most: SignedDuration, plugin: &PluginId, entry: &ScheduledCommand) ->
         .iter()
         .take(4)
         .fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-    let milliseconds = most.as_millis() * i128::from(share) >> u32::BITS;
+    let milliseconds = (most.as_millis() * i128::from(share)) >> u32::BITS;
     SignedDuration::from_millis(i64::try_from(milliseconds).unwrap_or_default())
 }
 

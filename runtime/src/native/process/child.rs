@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::output::Output;
 use crate::native::error::ServiceFault;
+use crate::native::lines::Output;
 use crate::native::taken::Release;
 use crate::native::thread::on_thread;
 use crate::services::{Clock, ServiceFuture};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::readiness::Readiness;
+use crate::native::readiness::Readiness;
 
 /// Time to become ready: a database with a cold disk is, and a person still waits.
 const READY_WITHIN: Duration = Duration::from_secs(30);

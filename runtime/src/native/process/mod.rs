@@ -3,22 +3,20 @@
 mod child;
 mod command;
 mod output;
-mod readiness;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::child::{Owner, Process};
-use self::output::Output;
-use self::readiness::connect;
 use super::ServicePlugin;
 use super::error::{PluginLifecycleError, ServiceFault};
 use super::handle::{HealthStatus, ServiceHandle};
 use super::life::{Life, Start, Started};
+use super::lines::Output;
+use super::readiness::{CHECK, LOOK, check_free};
 use super::resources::ResourceTracker;
 use super::retry::{Pause, StartRetries};
 use super::state::{InvalidTransition, ServiceState};
@@ -27,13 +25,6 @@ use super::thread::{Caller, on_thread};
 use crate::services::{Clock, HostServices, ServiceFuture};
 
 pub use self::command::ProcessCommand;
-pub use self::readiness::{InvalidPath, ProbeFailure, Readiness};
-
-/// Time for one look at a process that is becoming ready: one that accepts and says nothing is asked again.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// Time for one health check (lifecycle.md, "Health").
-const CHECK: Duration = Duration::from_secs(10);
 
 /// A process of this machine as a service.
 ///
@@ -199,17 +190,6 @@ impl fmt::Debug for ProcessService {
             .field("command", &self.command)
             .field("life", &self.life)
             .finish_non_exhaustive()
-    }
-}
-
-/// Refuses a port that somebody answers on: it would be ready before the service is.
-///
-/// Asked, not tried out by listening: a program that is started elsewhere in this process at the same moment would hold
-/// such a listener for a moment longer.
-fn check_free(port: u16) -> Result<(), ServiceFault> {
-    match connect(port, LOOK) {
-        Ok(_somebody) => Err(ServiceFault::PortTaken { port }),
-        Err(_) => Ok(()),
     }
 }
 

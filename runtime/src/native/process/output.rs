@@ -1,15 +1,11 @@
-//! What a process writes, as lines of the host's log.
+//! What a process writes, read until it ends.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{PipeReader, Read};
 use std::os::fd::AsFd;
 use std::process::{ChildStderr, ChildStdout};
-use std::sync::Arc;
 
-use palisade_abi::Level;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use crate::sandbox::{LINE_BYTES, readable};
-use crate::services::{LogRecord, LogSink, LogSource};
+use crate::native::lines::{Lines, Output};
 
 /// Read at once: what a pipe holds by default.
 const CHUNK: usize = 64 * 1024;
@@ -18,17 +14,11 @@ const CHUNK: usize = 64 * 1024;
 /// away with the other end may write forever.
 const LAST_CHUNKS: usize = 16;
 
-/// Where the output of a process goes.
-pub(super) struct Output {
-    pub(super) service: Arc<str>,
-    pub(super) log: Arc<dyn LogSink>,
-}
-
 impl Output {
     /// Reads until both streams have ended, or until `woken` has and what was written before that is read.
     pub(super) fn follow(&self, stdout: ChildStdout, stderr: ChildStderr, woken: &PipeReader) {
-        let mut stdout = Stream::new(stdout, LogSource::Stdout, Level::Info);
-        let mut stderr = Stream::new(stderr, LogSource::Stderr, Level::Warn);
+        let mut stdout = Stream::new(stdout, Lines::of_stdout());
+        let mut stderr = Stream::new(stderr, Lines::of_stderr());
         while stdout.is_open() || stderr.is_open() {
             match readable_now(&[stdout.fd(), stderr.fd(), Some(woken.as_fd())], None).as_slice() {
                 [_, _, true] => break,
@@ -41,16 +31,6 @@ impl Output {
         }
         stdout.finish(self);
         stderr.finish(self);
-    }
-
-    fn write(&self, source: LogSource, level: Level, line: &[u8]) {
-        self.log.write(&LogRecord {
-            plugin_id: &self.service,
-            version: None,
-            level,
-            source,
-            text: &readable(line),
-        });
     }
 }
 
@@ -74,21 +54,17 @@ fn readable_now(fds: &[Option<std::os::fd::BorrowedFd<'_>>], timeout: Option<&Ti
         .collect()
 }
 
-/// One stream, and the line it is in.
+/// One stream, as long as it is open.
 struct Stream<R> {
-    source: LogSource,
-    level: Level,
     from: Option<R>,
-    pending: Vec<u8>,
+    lines: Lines,
 }
 
 impl<R: Read + AsFd> Stream<R> {
-    fn new(from: R, source: LogSource, level: Level) -> Self {
+    fn new(from: R, lines: Lines) -> Self {
         Self {
-            source,
-            level,
             from: Some(from),
-            pending: Vec::new(),
+            lines,
         }
     }
 
@@ -107,26 +83,9 @@ impl<R: Read + AsFd> Stream<R> {
         let mut chunk = [0; CHUNK];
         match from.read(&mut chunk) {
             Ok(0) => self.from = None,
-            Ok(length) => self.take(chunk.get(..length).unwrap_or_default(), output),
+            Ok(length) => self.lines.take(chunk.get(..length).unwrap_or_default(), output),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(_) => self.from = None,
-        }
-    }
-
-    /// Whole lines are passed on, the rest waits for its end.
-    fn take(&mut self, bytes: &[u8], output: &Output) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            // What is past the longest line is cut off anyway, so a line without end costs no more than one.
-            let room = (LINE_BYTES + 1).saturating_sub(self.pending.len());
-            let (line, ended) = match piece.split_last() {
-                Some((b'\n', line)) => (line, true),
-                _ => (piece, false),
-            };
-            self.pending.extend(line.iter().take(room));
-            if ended {
-                output.write(self.source, self.level, &self.pending);
-                self.pending.clear();
-            }
         }
     }
 
@@ -140,9 +99,6 @@ impl<R: Read + AsFd> Stream<R> {
             }
             self.read_if(true, output);
         }
-        if !self.pending.is_empty() {
-            output.write(self.source, self.level, &self.pending);
-            self.pending.clear();
-        }
+        self.lines.finish(output);
     }
 }

@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use palisade_bundle::{Code, Coded};
 use pollster::block_on;
 use rustix::process::{Pid, test_kill_process};
 
 use super::*;
-use crate::native::LogRing;
 use crate::native::testing::poll_once;
+use crate::native::{LogRing, ProbeFailure, Readiness};
 use crate::services::{LogSink, ManualClock, SystemClock};
 
 mod output;

@@ -1,4 +1,4 @@
-//! How a process shows that it is ready, and is asked: [`Readiness`].
+//! How a service shows that it is ready, and is asked: [`Readiness`].
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -6,7 +6,14 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::error::ServiceFault;
 use crate::services::Clock;
+
+/// Time for one look at a service that is becoming ready: one that accepts and says nothing is asked again.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+
+/// Time for one health check (lifecycle.md, "Health").
+pub(super) const CHECK: Duration = Duration::from_secs(10);
 
 /// The most of an answer that is read. What says that a service is well is a line, not a page.
 const ANSWER_BYTES: usize = 64 * 1024;
@@ -14,7 +21,7 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// The shortest time a socket can be given.
 const LEAST: Duration = Duration::from_millis(1);
 
-/// How a process shows that it is ready. It is asked on 127.0.0.1 and nowhere else.
+/// How a process or a container shows that it is ready. It is asked on 127.0.0.1 and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness(Way);
 
@@ -110,8 +117,19 @@ pub enum ProbeFailure {
     Body,
 }
 
+/// Refuses a port that somebody answers on: it would be ready before the service is.
+///
+/// Asked, not tried out by listening: a program that is started elsewhere in this process at the same moment would hold
+/// such a listener for a moment longer.
+pub(super) fn check_free(port: u16) -> Result<(), ServiceFault> {
+    match connect(port, LOOK) {
+        Ok(_somebody) => Err(ServiceFault::PortTaken { port }),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Connects to a port of this machine, unless nobody else is there.
-pub(super) fn connect(port: u16, within: Duration) -> Result<TcpStream, ProbeFailure> {
+fn connect(port: u16, within: Duration) -> Result<TcpStream, ProbeFailure> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let stream = TcpStream::connect_timeout(&address, within.max(LEAST)).map_err(ProbeFailure::NoConnection)?;
     match is_to_itself(&stream).map_err(ProbeFailure::NoConnection)? {

@@ -115,12 +115,12 @@ impl Host {
             .collect()
     }
 
-    /// The plugins that run, none before those that need it.
+    /// The plugins that run or may be about to, none before those that need it.
     pub(super) fn running(&self) -> Vec<Arc<Managed>> {
         let mut running = self.all();
         let ranks = Arrangement::of(&running).ranks();
         let rank = |managed: &Managed| ranks.iter().position(|rank| rank.contains(&managed.id));
-        running.retain(|managed| managed.view().current.is_some());
+        running.retain(|managed| managed.view().current.is_some() || managed.is_occupied());
         running.sort_by_cached_key(|managed| std::cmp::Reverse((rank(managed), managed.view().started)));
         running
     }

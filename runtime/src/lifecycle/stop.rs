@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use super::dependencies::{Arrangement, Wanted};
 use super::disk::PluginRow;
 use super::error::TransitionError;
+use super::host::Host;
+use super::managed::Managed;
 use super::ongoing::Ongoing;
 use super::options::{DisableOptions, LastState};
 use super::state::{Operation, State};
@@ -54,7 +56,7 @@ pub(super) struct Drained {
 
 impl Supervisor {
     /// Stops every plugin that runs, none before those that need it, within `budget` all together. No operation
-    /// begins any more. What is enabled stays enabled for the next start.
+    /// begins any more, and those under way are waited for. What is enabled stays enabled for the next start.
     ///
     /// Returns the plugins that were not stopped in order, with the reason.
     pub async fn shutdown(&self, budget: Duration) -> Vec<(String, TransitionError)> {
@@ -63,22 +65,41 @@ impl Supervisor {
         let (host, actor) = (Arc::clone(&self.host), Arc::clone(self.actor()));
         let stop_all = async move {
             let deadline = Instant::now() + budget;
-            let running = host.running();
             let mut left = Vec::new();
-            for managed in running {
-                let id = managed.id.to_string();
-                match Ongoing::begin(&host, managed, Operation::Disable, &actor) {
-                    Ok(ongoing) => {
-                        ongoing
-                            .shut_down(deadline.saturating_duration_since(Instant::now()))
-                            .await
-                    }
-                    Err(error) => left.push((id, error)),
-                }
+            for managed in host.running() {
+                let stopped = host.shut_down(&managed, &actor, deadline).await;
+                left.extend(stopped.err().map(|error| (managed.id.to_string(), error)));
             }
             left
         };
         self.host.settings.executor.spawn(stop_all).await.unwrap_or_default()
+    }
+}
+
+impl Host {
+    /// Stops a plugin once no other operation has it, if it still runs then.
+    async fn shut_down(
+        self: &Arc<Self>,
+        managed: &Arc<Managed>,
+        actor: &Arc<str>,
+        deadline: Instant,
+    ) -> Result<(), TransitionError> {
+        loop {
+            // Listened to before, so that an end that comes at once is not missed.
+            let vacated = managed.vacated.notified();
+            let busy = match Ongoing::begin(self, Arc::clone(managed), Operation::Disable, actor) {
+                Ok(ongoing) => {
+                    ongoing.shut_down(deadline).await;
+                    return Ok(());
+                }
+                Err(busy @ TransitionError::Busy(_)) => busy,
+                Err(_) if managed.view().current.is_none() => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            if tokio::time::timeout_at(deadline, vacated).await.is_err() {
+                return Err(busy);
+            }
+        }
     }
 }
 
@@ -113,14 +134,13 @@ impl Ongoing {
         Ok(drained)
     }
 
-    async fn shut_down(&self, remaining: Duration) {
+    async fn shut_down(&self, deadline: Instant) {
         self.tell(EventKind::Disabling);
         self.enter(State::Unloading);
-        let options = DisableOptions {
-            timeout: remaining,
-            ..DisableOptions::default()
-        };
-        self.unload(options).await;
+        self.shut();
+        self.drain(deadline.saturating_duration_since(Instant::now())).await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.let_go(LastState::Keep, left.min(CLEANUP_TIME)).await;
         self.tell(EventKind::Disabled);
     }
 
@@ -128,15 +148,20 @@ impl Ongoing {
     pub(super) async fn unload(&self, options: DisableOptions) -> Drained {
         self.shut();
         let drained = self.drain(options.timeout).await;
+        self.let_go(options.last_state, CLEANUP_TIME).await;
+        drained
+    }
+
+    /// Lets the generation that served clean up, and forgets it.
+    async fn let_go(&self, last_state: LastState, cleanup_time: Duration) {
         let current = self.managed.view().current.clone();
         self.managed.update(|view| view.current = None);
         if let Some(plugin) = current {
-            if options.last_state == LastState::Refuse {
+            if last_state == LastState::Refuse {
                 plugin.freeze_state();
             }
-            self.clean_up(plugin, CLEANUP_TIME).await;
+            self.clean_up(plugin, cleanup_time).await;
         }
         self.enter(State::Disabled);
-        drained
     }
 }

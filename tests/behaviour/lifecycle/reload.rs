@@ -444,3 +444,48 @@ fn a_host_that_shuts_down_stops_what_runs_and_begins_nothing() {
         assert!(house.supervisor.enable(ID).await.is_err());
     });
 }
+
+#[test]
+fn a_host_that_shuts_down_waits_for_what_is_under_way_and_stops_that_too() {
+    on_one_thread(async {
+        let house = House::new();
+        house.run(&waiting()).await;
+        let supervisor = house.supervisor.clone();
+        let call = tokio::spawn(async move { supervisor.call(ID, "echo", b"").await.map(drop) });
+        house.waits.notified().await;
+        let supervisor = house.supervisor.clone();
+        let reloading = tokio::spawn(async move { supervisor.reload(ID).await.map(drop) });
+        while house.supervisor.status(ID).unwrap().state != State::Reloading {
+            tokio::task::yield_now().await;
+        }
+        let supervisor = house.supervisor.clone();
+        let shutdown = tokio::spawn(async move { supervisor.shutdown(LONG).await });
+        palisade_tests::give_way().await;
+        house.go_on.notify_waiters();
+        call.await.unwrap().unwrap();
+        reloading.await.unwrap().unwrap();
+        assert!(shutdown.await.unwrap().is_empty());
+        assert_eq!(house.supervisor.status(ID).unwrap().state, State::Disabled);
+    });
+}
+
+#[test]
+fn a_host_that_shuts_down_waits_no_longer_than_it_was_told_to() {
+    on_one_thread(async {
+        let house = House::new();
+        house.run(&waiting()).await;
+        let supervisor = house.supervisor.clone();
+        let call = tokio::spawn(async move { supervisor.call(ID, "echo", b"").await.map(drop) });
+        house.waits.notified().await;
+        let supervisor = house.supervisor.clone();
+        let reloading = tokio::spawn(async move { supervisor.reload(ID).await.map(drop) });
+        while house.supervisor.status(ID).unwrap().state != State::Reloading {
+            tokio::task::yield_now().await;
+        }
+        let left = house.supervisor.shutdown(Duration::ZERO).await;
+        assert_eq!((left.len(), left[0].1.code()), (1, Code::OperationInProgress));
+        house.go_on.notify_waiters();
+        call.await.unwrap().unwrap();
+        reloading.await.unwrap().unwrap();
+    });
+}

@@ -140,6 +140,9 @@ impl Developer<'_> {
             Ok(made) => self.place(made).await.map(Some),
             Err(failure) => Err(failure),
         };
+        // Before it is told, so that whoever reads that can call it.
+        self.console
+            .serve(self.host.id().map_or(Serving::Nothing, Serving::Plugin));
         match placed {
             Ok(Some(status)) => self.tell_served("serving", &status, terminal),
             Ok(None) => terminal.note("nothing has changed"),
@@ -151,8 +154,6 @@ impl Developer<'_> {
                 }
             }
         }
-        self.console
-            .serve(self.host.id().map_or(Serving::Nothing, Serving::Plugin));
         Ok(signals.recv().await.unwrap_or(Signal::Ended))
     }
 

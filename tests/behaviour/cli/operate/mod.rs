@@ -5,6 +5,7 @@ mod data;
 mod guide;
 mod life;
 mod refusals;
+mod samples;
 
 use palisade_tests::Guest;
 use serde_json::{Value, json};

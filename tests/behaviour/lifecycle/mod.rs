@@ -6,6 +6,7 @@ mod dependencies;
 mod disk;
 mod failure;
 mod health;
+mod model;
 mod reload;
 mod schedule;
 mod state;

@@ -11,6 +11,7 @@ use palisade::{
 };
 use palisade_tests::{Guest, key, release, trust};
 use serde_json::{Map, json};
+use tokio::task::JoinHandle;
 
 use super::{House, ID, LONG, guest, on_one_thread, on_threads, settings, spoiler, told, waiting};
 
@@ -145,7 +146,7 @@ fn a_command_that_comes_during_a_reload_waits_and_is_served_by_the_new_generatio
     });
 }
 
-fn spawn_reload(supervisor: &Supervisor) -> tokio::task::JoinHandle<Result<(), TransitionError>> {
+fn spawn_reload(supervisor: &Supervisor) -> JoinHandle<Result<(), TransitionError>> {
     let supervisor = supervisor.clone();
     tokio::spawn(async move { supervisor.reload(ID).await.map(drop) })
 }
@@ -445,19 +446,29 @@ fn a_host_that_shuts_down_stops_what_runs_and_begins_nothing() {
     });
 }
 
+/// A command that waits for the host, and a reload that waits for the command.
+async fn reload_of_a_busy_plugin(
+    house: &House,
+) -> (
+    JoinHandle<Result<(), CommandError>>,
+    JoinHandle<Result<(), TransitionError>>,
+) {
+    house.run(&waiting()).await;
+    let supervisor = house.supervisor.clone();
+    let call = tokio::spawn(async move { supervisor.call(ID, "echo", b"").await.map(drop) });
+    house.waits.notified().await;
+    let reloading = spawn_reload(&house.supervisor);
+    while house.supervisor.status(ID).unwrap().state != State::Reloading {
+        tokio::task::yield_now().await;
+    }
+    (call, reloading)
+}
+
 #[test]
 fn a_host_that_shuts_down_waits_for_what_is_under_way_and_stops_that_too() {
     on_one_thread(async {
         let house = House::new();
-        house.run(&waiting()).await;
-        let supervisor = house.supervisor.clone();
-        let call = tokio::spawn(async move { supervisor.call(ID, "echo", b"").await.map(drop) });
-        house.waits.notified().await;
-        let supervisor = house.supervisor.clone();
-        let reloading = tokio::spawn(async move { supervisor.reload(ID).await.map(drop) });
-        while house.supervisor.status(ID).unwrap().state != State::Reloading {
-            tokio::task::yield_now().await;
-        }
+        let (call, reloading) = reload_of_a_busy_plugin(&house).await;
         let supervisor = house.supervisor.clone();
         let shutdown = tokio::spawn(async move { supervisor.shutdown(LONG).await });
         palisade_tests::give_way().await;
@@ -473,15 +484,7 @@ fn a_host_that_shuts_down_waits_for_what_is_under_way_and_stops_that_too() {
 fn a_host_that_shuts_down_waits_no_longer_than_it_was_told_to() {
     on_one_thread(async {
         let house = House::new();
-        house.run(&waiting()).await;
-        let supervisor = house.supervisor.clone();
-        let call = tokio::spawn(async move { supervisor.call(ID, "echo", b"").await.map(drop) });
-        house.waits.notified().await;
-        let supervisor = house.supervisor.clone();
-        let reloading = tokio::spawn(async move { supervisor.reload(ID).await.map(drop) });
-        while house.supervisor.status(ID).unwrap().state != State::Reloading {
-            tokio::task::yield_now().await;
-        }
+        let (call, reloading) = reload_of_a_busy_plugin(&house).await;
         let left = house.supervisor.shutdown(Duration::ZERO).await;
         assert_eq!((left.len(), left[0].1.code()), (1, Code::OperationInProgress));
         house.go_on.notify_waiters();

@@ -53,61 +53,65 @@ impl Model {
     fn take(&mut self, step: Step) -> Result<(), Code> {
         let next = self.next;
         let Some(plugin) = &mut self.plugin else {
-            return match step {
-                Step::Install => {
-                    let first = Version {
-                        number: next,
-                        starts: true,
-                        config: None,
-                    };
-                    self.plugin = Some(Expected {
-                        state: State::Installed,
-                        versions: vec![first],
-                    });
-                    Ok(())
-                }
-                _ => Err(Code::NotFound),
+            let Step::Install = step else {
+                return Err(Code::NotFound);
             };
+            let first = Version {
+                number: next,
+                starts: true,
+                config: None,
+            };
+            self.plugin = Some(Expected {
+                state: State::Installed,
+                versions: vec![first],
+            });
+            return Ok(());
         };
-        let is_active = plugin.state == State::Active;
+        plugin.refuses(step)?;
         let current = plugin.versions.last_mut().unwrap();
+        match step {
+            Step::Install | Step::Call => {}
+            Step::Enable | Step::Restart | Step::Reload if current.starts => plugin.state = State::Active,
+            Step::Enable | Step::Restart | Step::Reload => {
+                plugin.state = State::Failed;
+                return Err(Code::GuestTrap);
+            }
+            Step::Disable => plugin.state = State::Disabled,
+            Step::Configure(value) => current.config = Some(value),
+            Step::Upgrade | Step::Spoil => {
+                let newer = Version {
+                    number: next,
+                    starts: matches!(step, Step::Upgrade),
+                    config: current.config,
+                };
+                plugin.versions.push(newer);
+                let surplus = plugin.versions.len().saturating_sub(KEPT + 1);
+                plugin.versions.drain(..surplus);
+            }
+            Step::Rollback => {
+                plugin.versions.pop();
+            }
+            Step::Uninstall => self.plugin = None,
+        }
+        Ok(())
+    }
+}
+
+impl Expected {
+    /// What changes nothing, and the word for it.
+    fn refuses(&self, step: Step) -> Result<(), Code> {
+        let is_active = self.state == State::Active;
+        let was_stopped = matches!(self.state, State::Installed | State::Disabled);
+        let previous = self.versions.iter().rev().nth(1);
         match step {
             Step::Install => Err(Code::AlreadyInstalled),
             Step::Enable if is_active => Err(Code::InvalidState),
-            Step::Disable | Step::Reload if matches!(plugin.state, State::Installed | State::Disabled) => {
-                Err(Code::InvalidState)
-            }
-            Step::Enable | Step::Restart | Step::Reload => match current.starts {
-                true => Ok(plugin.state = State::Active),
-                false => {
-                    plugin.state = State::Failed;
-                    Err(Code::GuestTrap)
-                }
-            },
-            Step::Disable => Ok(plugin.state = State::Disabled),
-            Step::Configure(value) => Ok(current.config = Some(value)),
+            Step::Disable | Step::Reload if was_stopped => Err(Code::InvalidState),
+            Step::Call if !is_active => Err(Code::InvalidState),
+            Step::Rollback if previous.is_none() => Err(Code::NoRollbackVersion),
+            Step::Rollback if is_active && !previous.unwrap().starts => Err(Code::ReloadFailed),
             Step::Spoil if is_active => Err(Code::ReloadFailed),
-            Step::Upgrade | Step::Spoil => {
-                let config = current.config;
-                plugin.versions.push(Version {
-                    number: next,
-                    starts: matches!(step, Step::Upgrade),
-                    config,
-                });
-                let surplus = plugin.versions.len().saturating_sub(KEPT + 1);
-                plugin.versions.drain(..surplus);
-                Ok(())
-            }
-            Step::Rollback => match plugin.versions.iter().rev().nth(1) {
-                None => Err(Code::NoRollbackVersion),
-                Some(previous) if is_active && !previous.starts => Err(Code::ReloadFailed),
-                Some(_) => Ok(drop(plugin.versions.pop())),
-            },
-            Step::Uninstall => Ok(self.plugin = None),
-            Step::Call => match is_active {
-                true => Ok(()),
-                false => Err(Code::InvalidState),
-            },
+            _ => Ok(()),
         }
     }
 }

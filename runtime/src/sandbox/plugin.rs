@@ -95,7 +95,10 @@ impl Plugin {
     ) -> Result<Output, CallError> {
         let powers = &self.pool.loaded.powers;
         let span = span::of_call(powers.plugin_id(), &powers.version, command);
-        span::within(span, self.answer(trail, command, args)).await
+        if span.is_disabled() {
+            return self.answer(trail, command, args).await;
+        }
+        Box::pin(span::within(span, self.answer(trail, command, args))).await
     }
 
     async fn answer(&self, trail: Option<&Trail>, command: &str, args: &[u8]) -> Result<Output, CallError> {
@@ -305,10 +308,9 @@ impl Plugin {
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugin")
-            .field("id", self.pool.loaded.powers.plugin_id())
-            .field("digest", &self.pool.loaded.digest)
-            .finish_non_exhaustive()
+        let (id, digest) = (self.pool.loaded.powers.plugin_id(), &self.pool.loaded.digest);
+        let mut shown = f.debug_struct("Plugin");
+        shown.field("id", id).field("digest", digest).finish_non_exhaustive()
     }
 }
 
@@ -317,9 +319,8 @@ impl Pool {
         if let Ok(turn) = self.turns.try_acquire() {
             return Ok(turn);
         }
-        Box::pin(self.turns.acquire())
-            .await
-            .map_err(|_closed| CallError::Closed)
+        let turn = Box::pin(self.turns.acquire()).await;
+        turn.map_err(|_closed| CallError::Closed)
     }
 
     async fn run(

@@ -9,9 +9,11 @@ mod health;
 mod model;
 mod reload;
 mod schedule;
+mod shutdown;
 mod state;
 mod trusted;
 mod verbs;
+mod versions;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -86,6 +86,7 @@ impl Receiver for Served {
             let (peer, breaker) = (peer.clone(), Arc::clone(&managed.breaker));
             let command = Command {
                 trail: Some(trail.clone()),
+                record: host.record_of_commands(|| format!("plugin:{}", trail.sender())),
                 name: command.to_owned(),
                 args: args.to_vec(),
             };
@@ -158,6 +159,7 @@ fn not_delivered(error: CommandError) -> DeliveryError {
         CommandError::NotFound(_)
         | CommandError::InvalidState(_)
         | CommandError::BreakerOpen { .. }
+        | CommandError::Audit(_)
         | CommandError::Unwell(_) => DeliveryError::Refused { code, message },
     }
 }

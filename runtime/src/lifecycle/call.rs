@@ -7,6 +7,7 @@ use palisade_bundle::{Blame, Code, Coded};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use super::audit_sink::{AuditFailed, outcome_of};
 use super::breaker::{Answer, Breaker};
 use super::crashes::is_crash;
 use super::error::{NotFound, members};
@@ -14,8 +15,10 @@ use super::gate::Refusal;
 use super::health::HealthCheckFailed;
 use super::host::Host;
 use super::managed::Managed;
+use super::options::Audited;
 use super::state::{Admission, InvalidState, State};
 use super::supervisor::Supervisor;
+use crate::audit::{AuditAction, AuditEntry, AuditOutcome};
 use crate::event::EventKind;
 use crate::output::Output;
 use crate::sandbox::{CallError, Plugin};
@@ -36,6 +39,7 @@ impl Supervisor {
         let managed = self.host.find(id)?;
         let command = Command {
             trail: None,
+            record: self.host.record_of_commands(|| self.actor().to_string()),
             name: command.to_owned(),
             args: args.to_vec(),
         };
@@ -75,6 +79,8 @@ impl Host {
 pub(super) struct Command {
     /// Where it comes from, unless from outside.
     pub(super) trail: Option<Trail>,
+    /// Where it is written down, if anywhere.
+    pub(super) record: Option<CommandRecord>,
     pub(super) name: String,
     pub(super) args: Vec<u8>,
 }
@@ -83,8 +89,16 @@ impl Command {
     pub(super) async fn run(self, plugin: Plugin, breaker: Arc<Breaker>) -> Result<Output, CommandError> {
         let open = |retry_after| CommandError::BreakerOpen { retry_after };
         let pass = breaker.admit().map_err(open)?;
+        if let Some(record) = &self.record {
+            // Before it has an effect, as with operations.
+            record.write(&plugin, &self.name, None).await?;
+        }
         let result = plugin.call_from(self.trail.as_ref(), &self.name, &self.args).await;
         pass.settle(answer(&result));
+        if let (Some(record), Err(error)) = (&self.record, &result) {
+            // Its caller hears why it failed, also when that cannot be written down.
+            let _ = record.write(&plugin, &self.name, Some(error)).await;
+        }
         let receipt = match &result {
             Ok(output) => Some(output.receipt()),
             Err(CallError::Guest { receipt, .. }) => Some(&**receipt),
@@ -97,6 +111,38 @@ impl Command {
             command: self.name,
         });
         Ok(result?)
+    }
+}
+
+/// Where commands are written down, and on whose behalf they run.
+pub(super) struct CommandRecord {
+    host: Arc<Host>,
+    actor: String,
+}
+
+impl CommandRecord {
+    async fn write(&self, plugin: &Plugin, command: &str, failed: Option<&CallError>) -> Result<(), AuditFailed> {
+        let (manifest, code) = (plugin.manifest(), failed.map(|error| error.code().as_str()));
+        let entry = AuditEntry {
+            actor: self.actor.clone(),
+            plugin_id: Some(manifest.id.to_string()),
+            action: AuditAction::Execution,
+            resource: command.to_owned(),
+            outcome: failed.map_or(AuditOutcome::Succeeded, |error| outcome_of(error)),
+            details: members(json!({"version": manifest.version, "code": code})),
+        };
+        self.host.record(entry).await
+    }
+}
+
+impl Host {
+    /// Where a command is written down that runs on behalf of `actor`; nowhere unless the operator wants that.
+    pub(super) fn record_of_commands(self: &Arc<Self>, actor: impl FnOnce() -> String) -> Option<CommandRecord> {
+        let is_wanted = self.settings.audited == Audited::OperationsAndCommands;
+        is_wanted.then(|| CommandRecord {
+            host: Arc::clone(self),
+            actor: actor(),
+        })
     }
 }
 
@@ -154,6 +200,9 @@ pub enum CommandError {
     /// The command was still running when the plugin had to be stopped or replaced.
     #[error("the command was interrupted, because the plugin had to stop")]
     DrainCancelled,
+    /// The audit trail could not be written. The command did not run.
+    #[error(transparent)]
+    Audit(#[from] AuditFailed),
     /// The command failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -169,6 +218,7 @@ impl Coded for CommandError {
             Self::InvalidState(error) => error.code(),
             Self::Unavailable { .. } | Self::BreakerOpen { .. } => Code::PluginUnavailable,
             Self::DrainCancelled => Code::DrainCancelled,
+            Self::Audit(error) => error.code(),
             Self::Call(error) => error.code(),
             Self::Unwell(error) => error.code(),
         }
@@ -179,6 +229,7 @@ impl Coded for CommandError {
             Self::NotFound(error) => error.blame(),
             Self::InvalidState(error) => error.blame(),
             Self::Unavailable { .. } | Self::BreakerOpen { .. } | Self::DrainCancelled => Blame::Conflict,
+            Self::Audit(error) => error.blame(),
             Self::Call(error) => error.blame(),
             Self::Unwell(error) => error.blame(),
         }
@@ -190,6 +241,7 @@ impl Coded for CommandError {
             Self::InvalidState(error) => error.details(),
             Self::Unavailable { .. } | Self::DrainCancelled => members(json!({"retry_after_ms": ms(RETRY_AFTER)})),
             Self::BreakerOpen { retry_after } => members(json!({"retry_after_ms": ms(*retry_after)})),
+            Self::Audit(error) => error.details(),
             Self::Call(error) => error.details(),
             Self::Unwell(error) => error.details(),
         }
@@ -200,6 +252,7 @@ impl Coded for CommandError {
             Self::NotFound(error) => error.help(),
             Self::InvalidState(error) => error.help(),
             Self::Unavailable { .. } | Self::BreakerOpen { .. } | Self::DrainCancelled => Vec::new(),
+            Self::Audit(error) => error.help(),
             Self::Call(error) => error.help(),
             Self::Unwell(error) => error.help(),
         }

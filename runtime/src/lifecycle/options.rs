@@ -85,3 +85,14 @@ pub enum PluginData {
     /// It is deleted. What cannot be deleted does not stop the removal.
     Discard,
 }
+
+/// What a supervisor writes into its audit trail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audited {
+    /// What is done to plugins, which cannot be switched off.
+    #[default]
+    Operations,
+    /// And every command before it runs, with another line when it fails. A command that cannot be written down does not
+    /// run; each takes as long as the disk takes to confirm a line.
+    OperationsAndCommands,
+}

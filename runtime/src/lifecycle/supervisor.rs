@@ -19,7 +19,7 @@ use super::disk::{DataDirectory, Disk, SupervisorOpenError};
 use super::error::{HostStopped, InstallError, NotFound, TransitionError};
 use super::host::Host;
 use super::ongoing::Ongoing;
-use super::options::{DisableOptions, InstallOptions, PluginData, UpgradeOptions};
+use super::options::{Audited, DisableOptions, InstallOptions, PluginData, UpgradeOptions};
 use super::state::Operation;
 use super::status::PluginStatus;
 use super::stop::Disabled;
@@ -57,6 +57,8 @@ pub struct SupervisorSettings {
     pub executor: Handle,
     /// Where operations are written down.
     pub audit: Arc<dyn AuditSink>,
+    /// What is written down. Operations, and no commands.
+    pub audited: Audited,
     /// What every plugin is allowed, besides what it is granted by its own operator. Nothing.
     pub policy: Policy,
     /// Commands that may wait while a plugin is replaced. 1,024.
@@ -81,6 +83,7 @@ impl SupervisorSettings {
         Self {
             executor,
             audit,
+            audited: Audited::default(),
             policy: Policy::deny_all(),
             places: PLACES,
             drain_timeout: DRAIN_TIMEOUT,

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_bundle::{Code, Coded, TrustStore};
+use serde_json::Map;
 use tokio::task::JoinSet;
 
+use super::audit_sink::AuditFailed;
 use super::disk::PluginRow;
 use super::error::{InstallError, TransitionError};
 use super::host::Host;
@@ -13,15 +15,26 @@ use super::managed::Managed;
 use super::ongoing::Ongoing;
 use super::state::State;
 use super::supervisor::Supervisor;
-use crate::audit::AuditOutcome;
+use crate::audit::{AuditAction, AuditEntry, AuditOutcome};
 use crate::event::EventKind;
 
 impl Supervisor {
     /// Replaces whose word counts. Plugins that run and whose bundle or key the new store revokes are disabled at once,
     /// without a word of theirs; the others go on, and what is started from now on has to be vouched for anew.
     ///
-    /// Returns those that were disabled, once nothing runs any more that is revoked. Waits for operations under way.
-    pub async fn set_trust(&self, trust: TrustStore) -> Vec<String> {
+    /// Returns once nothing runs any more that is revoked. Waits for operations under way.
+    ///
+    /// The change is written down, and made also when it cannot be: to keep running what is revoked would be worse.
+    pub async fn set_trust(&self, trust: TrustStore) -> TrustChanged {
+        let entry = AuditEntry {
+            actor: self.actor().to_string(),
+            plugin_id: None,
+            action: AuditAction::TrustChange,
+            resource: "trust store".to_owned(),
+            outcome: AuditOutcome::Succeeded,
+            details: Map::new(),
+        };
+        let unrecorded = self.host.record(entry).await.err();
         self.host.set_trust(trust);
         let (host, actor) = (Arc::clone(&self.host), Arc::clone(self.actor()));
         let stop_all = async move {
@@ -44,8 +57,21 @@ impl Supervisor {
             stopped.sort();
             stopped
         };
-        self.host.settings.executor.spawn(stop_all).await.unwrap_or_default()
+        TrustChanged {
+            disabled: self.host.settings.executor.spawn(stop_all).await.unwrap_or_default(),
+            unrecorded,
+        }
     }
+}
+
+/// What came of another trust store.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TrustChanged {
+    /// The plugins that it revokes and that ran, by id.
+    pub disabled: Vec<String>,
+    /// Why the audit trail does not say that it was changed, if it does not.
+    pub unrecorded: Option<AuditFailed>,
 }
 
 /// What came of a look at one plugin.

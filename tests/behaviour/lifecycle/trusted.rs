@@ -70,7 +70,9 @@ fn a_plugin_whose_bundle_is_revoked_is_stopped_and_its_neighbour_goes_on() {
         house.waits.notified().await;
         let mut events = house.listen();
         let operator = house.supervisor.acting_as("operator");
-        assert_eq!(operator.set_trust(store(KeyStatus::Active, vec![digest])).await, [ID]);
+        let changed = operator.set_trust(store(KeyStatus::Active, vec![digest])).await;
+        assert_eq!(changed.disabled, [ID]);
+        assert!(changed.unrecorded.is_none());
         assert_eq!(running.await.unwrap().unwrap_err().code(), Code::DrainCancelled);
         let status = house.supervisor.status(ID).unwrap();
         assert_eq!((status.state, status.enabled), (State::Disabled, false));
@@ -78,9 +80,15 @@ fn a_plugin_whose_bundle_is_revoked_is_stopped_and_its_neighbour_goes_on() {
         let words = told(&mut events);
         assert_eq!(words.first().map(String::as_str), Some("security:violation"));
         assert_eq!(words.last().map(String::as_str), Some("disabled"));
-        let entry = house.trail.kept.entries().pop().unwrap();
+        let mut entries = house.trail.kept.entries();
+        let entry = entries.pop().unwrap();
         assert_eq!((entry.actor.as_str(), entry.action.as_str()), ("operator", "disable"));
         assert_eq!(entry.details["code"], "BUNDLE_REVOKED");
+        let change = entries.pop().unwrap();
+        assert_eq!(
+            (change.actor.as_str(), change.action.as_str()),
+            ("operator", "trust_change")
+        );
         assert_eq!(
             house.supervisor.enable(ID).await.unwrap_err().code(),
             Code::BundleRevoked
@@ -93,11 +101,12 @@ fn every_plugin_of_a_compromised_key_is_stopped_also_when_that_cannot_be_written
     on_one_thread(async {
         let (house, _digest) = two_plugins().await;
         house.trail.is_broken.store(true, Ordering::Relaxed);
-        let stopped = house
+        let changed = house
             .supervisor
             .set_trust(store(KeyStatus::Compromised, Vec::new()))
             .await;
-        assert_eq!(stopped, [ID, NEIGHBOUR]);
+        assert_eq!(changed.disabled, [ID, NEIGHBOUR]);
+        assert_eq!(changed.unrecorded.unwrap().code(), Code::AuditLogFailed);
         house.trail.is_broken.store(false, Ordering::Relaxed);
         assert_eq!(house.supervisor.enable(ID).await.unwrap_err().code(), Code::KeyRevoked);
     });
@@ -108,7 +117,7 @@ fn a_key_that_is_retired_or_not_named_any_more_stops_nothing() {
     on_one_thread(async {
         let (house, _digest) = two_plugins().await;
         for trust in [store(KeyStatus::Retired, Vec::new()), TrustStore::empty()] {
-            assert!(house.supervisor.set_trust(trust).await.is_empty());
+            assert!(house.supervisor.set_trust(trust).await.disabled.is_empty());
             assert_eq!(
                 (state(&house, ID), state(&house, NEIGHBOUR)),
                 (State::Active, State::Active)
@@ -141,7 +150,7 @@ fn an_operation_under_way_does_not_save_a_plugin_that_is_revoked() {
         house.go_on.notify_waiters();
         running.await.unwrap().unwrap();
         reload.await.unwrap().unwrap();
-        assert_eq!(revoke.await.unwrap(), [ID]);
+        assert_eq!(revoke.await.unwrap().disabled, [ID]);
         assert_eq!(state(&house, ID), State::Disabled);
     });
 }

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use palisade::{
-    AuditAction, AuditOutcome, Code, Coded, CommandError, DisableOptions, Health, InstallError, InstallOptions,
-    Namespace, Operation, PluginData, State, TransitionError,
+    AuditAction, AuditOutcome, Audited, Code, Coded, CommandError, DisableOptions, Health, InstallError,
+    InstallOptions, Namespace, Operation, PluginData, State, TransitionError,
 };
 use palisade_tests::{Guest, key, release};
 use serde_json::{Value, json};
@@ -355,5 +355,50 @@ fn a_failed_start_frees_its_name_for_another_try() {
         let good = release(&guest("1.0.1").manifest, &guest("1.0.1").wasm(), 2);
         house.supervisor.install(good, InstallOptions::default()).await.unwrap();
         house.supervisor.enable(ID).await.unwrap();
+    });
+}
+
+#[test]
+fn commands_are_on_record_where_that_is_asked_for_and_do_not_run_when_they_cannot_be() {
+    on_one_thread(async {
+        let house = House::with(|settings| settings.audited = Audited::OperationsAndCommands);
+        house.run(&guest("1.0.0")).await;
+        let caller = house.supervisor.acting_as("ada");
+        caller.call(ID, "echo", b"hello").await.unwrap();
+        let entry = house.trail.kept.entries().pop().unwrap();
+        assert_eq!(
+            (&*entry.actor, entry.action, &*entry.resource),
+            ("ada", AuditAction::Execution, "echo")
+        );
+        assert_eq!(
+            entry.details,
+            *json!({"version": "1.0.0", "code": null}).as_object().unwrap()
+        );
+
+        let mut events = house.listen();
+        house.trail.is_broken.store(true, Ordering::Relaxed);
+        let error = caller.call(ID, "echo", b"hello").await.unwrap_err();
+        assert_eq!(error.code(), Code::AuditLogFailed);
+        assert!(told(&mut events).is_empty(), "it did not run");
+    });
+}
+
+#[test]
+fn a_command_that_fails_is_on_record_as_failed() {
+    on_one_thread(async {
+        let house = House::with(|settings| settings.audited = Audited::OperationsAndCommands);
+        let trapping = Guest {
+            command: "unreachable",
+            ..guest("1.0.0")
+        };
+        house.run(&trapping).await;
+        house.supervisor.call(ID, "echo", b"").await.unwrap_err();
+        let entries = house.trail.kept.entries();
+        let outcomes = entries.iter().filter(|entry| entry.action == AuditAction::Execution);
+        let outcomes: Vec<_> = outcomes
+            .map(|entry| (entry.outcome, entry.details["code"].clone()))
+            .collect();
+        let failed = (AuditOutcome::Failed, json!("GUEST_TRAP"));
+        assert_eq!(outcomes, [(AuditOutcome::Succeeded, Value::Null), failed]);
     });
 }

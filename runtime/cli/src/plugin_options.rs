@@ -9,7 +9,7 @@ use palisade_signer::input::{Input, Kind};
 use palisade_signer::{Failure, Surroundings, Terminal, TrustOptions, UsageError};
 
 use crate::compiling::{self, CacheWarnings};
-use crate::operate::Needs;
+use crate::operate::{Needs, given, loosening_trust};
 use crate::power_options::{PowerOptions, folder_of};
 use crate::telemetry;
 
@@ -122,6 +122,13 @@ impl PluginOptions {
             trust: trust.allow_unsigned(self.allow_unsigned),
             policy: self.powers.policy()?,
             confinement: self.powers.confinement(),
+            loosened: given(
+                [
+                    loosening_trust(&self.trust, self.allow_unsigned),
+                    self.powers.loosening(),
+                ]
+                .concat(),
+            ),
         })
     }
 

@@ -148,6 +148,14 @@ impl PowerOptions {
         }
     }
 
+    /// The flags that let through what no plugin may otherwise, and whether they are given.
+    pub(crate) fn loosening(&self) -> [(&'static str, bool); 2] {
+        [
+            ("--allow-links", self.allow_links),
+            ("--allow-private-network", self.allow_private_network),
+        ]
+    }
+
     /// Whether the plugin may use folders of this machine.
     pub(crate) fn maps_folders(&self) -> bool {
         !self.dir.is_empty() || !self.writable_dir.is_empty()

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use clap::Args;
 use palisade::{
-    AuditEvents, AuditLog, Clock, Code, DataDirectory, EventKind, HostServices, HttpClient, Journal, LocalBus,
-    LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage, Subscription, Supervisor, SupervisorSettings,
-    TransitionError, TrustStore, Visible,
+    AuditAction, AuditEntry, AuditEvents, AuditLog, AuditOutcome, Clock, Code, DataDirectory, EventKind, HostServices,
+    HttpClient, Journal, LocalBus, LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage, Subscription,
+    Supervisor, SupervisorSettings, TransitionError, TrustStore, Visible,
 };
 use palisade_signer::{Failure, Format, HostError, Surroundings, Terminal, TrustOptions};
+use serde_json::Map;
 
 use super::checkpoint_key;
 use crate::call::with_logs;
@@ -83,6 +84,7 @@ impl HouseOptions {
             trust: self.trust(surroundings)?,
             policy: Policy::deny_all(),
             confinement: beside(writes),
+            loosened: given(loosening_trust(&self.trust, self.allow_unsigned)),
         };
         let done = House::open(needs, surroundings, terminal).and_then(|house| house.run(terminal, work));
         done.map_err(|failure| self.trust.explain(failure))
@@ -151,6 +153,8 @@ pub(crate) struct Needs<'a> {
     pub(crate) policy: Policy,
     /// What has to stay open besides the data directory and the cache.
     pub(crate) confinement: Confinement,
+    /// The flags that let through what is refused otherwise. Each is on record before it has an effect.
+    pub(crate) loosened: Vec<&'static str>,
 }
 
 /// A host with its data directory, open.
@@ -191,6 +195,9 @@ impl House {
         let services = HostServices::default();
         let clock: Arc<dyn Clock> = Arc::clone(&services.clock);
         let audit = AuditLog::open(&folder, Arc::clone(&clock), key)?;
+        for flag in needs.loosened {
+            audit.append(loosening(flag))?;
+        }
         let journal = Journal::open(&folder, Arc::clone(&clock))?;
         let http = HttpClient::builder().crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
         let services = HostServices {
@@ -229,6 +236,7 @@ impl House {
             trust: TrustStore::empty(),
             policy: Policy::deny_all(),
             confinement: beside(writes),
+            loosened: Vec::new(),
         };
         Self::open(needs, surroundings, terminal)
     }
@@ -263,6 +271,32 @@ impl House {
             terminal.warn(format_args!("{id} did not end in order: {error}"));
         }
         done.map_err(|failure| with_logs(failure, &kept))
+    }
+}
+
+/// The flags that let more bundles through, and whether they are given.
+pub(crate) fn loosening_trust(trust: &TrustOptions, allow_unsigned: bool) -> [(&'static str, bool); 2] {
+    [
+        ("--allow-unsigned", allow_unsigned),
+        ("--allow-development-keys", trust.allow_development_keys),
+    ]
+}
+
+/// Those that are given.
+pub(crate) fn given(flags: impl IntoIterator<Item = (&'static str, bool)>) -> Vec<&'static str> {
+    let given = flags.into_iter().filter(|(_, is_given)| *is_given);
+    given.map(|(flag, _)| flag).collect()
+}
+
+/// What the audit trail says of a flag that lets through what is refused otherwise.
+fn loosening(flag: &str) -> AuditEntry {
+    AuditEntry {
+        actor: ACTOR.to_owned(),
+        plugin_id: None,
+        action: AuditAction::TrustChange,
+        resource: flag.to_owned(),
+        outcome: AuditOutcome::Succeeded,
+        details: Map::new(),
     }
 }
 

@@ -225,6 +225,16 @@ fn an_unsigned_plugin_takes_a_flag_each_time() {
         workshop.run(&["call", ID, "any", "hi", unsigned]).exits(0).stdout,
         b"hi"
     );
+    // The flag is on record each time, before what it let through.
+    let records = workshop.answer(&["audit", "list"])["records"].clone();
+    let records = records.as_array().unwrap().iter();
+    let told: Vec<_> = records
+        .map(|it| (it["action"].clone(), it["resource"].clone()))
+        .collect();
+    let loosened = (json!("trust_change"), json!(unsigned));
+    let places: Vec<_> = (0..told.len()).filter(|place| told[*place] == loosened).collect();
+    assert_eq!(places.len(), 2, "{told:?}");
+    assert_eq!(told[places[0] + 1].0, "install", "{told:?}");
 }
 
 #[test]

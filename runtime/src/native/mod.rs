@@ -5,6 +5,7 @@
 //! container (`ContainerService`). `life` is what adapters have in common:
 //! the state, the tries of a start, what it took and gives back.
 
+mod adapter;
 #[cfg(all(unix, feature = "containers"))]
 mod container;
 mod error;

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use palisade_abi::Level;
 
 use super::ServicePlugin;
+use super::adapter::adapter;
 use super::error::{PluginLifecycleError, ServiceFault};
 use super::handle::{HealthStatus, ServiceHandle};
 use super::life::{Life, Start, Started};
 use super::resources::ResourceTracker;
-use super::retry::{Pause, StartRetries};
-use super::state::{InvalidTransition, ServiceState};
 use super::taken::{Release, Taken};
 use crate::policy::AdmittedBundle;
 use crate::sandbox::{CallError, Plugin, Runtime};
@@ -31,6 +30,8 @@ pub struct WasmService {
     life: Life<Plugin>,
 }
 
+adapter!(WasmService);
+
 impl WasmService {
     /// A service that is not started yet; the log is that of the runtime's services.
     #[must_use]
@@ -44,53 +45,10 @@ impl WasmService {
         }
     }
 
-    /// Counts what it takes with what others take.
-    #[must_use]
-    pub fn resources(mut self, resources: Arc<ResourceTracker>) -> Self {
-        self.resources = resources;
-        self
-    }
-
-    /// Tries a start more than once.
-    #[must_use]
-    pub fn retries(mut self, retries: StartRetries) -> Self {
-        self.life.retries = retries;
-        self
-    }
-
-    /// Lets time pass between tries in another way than on a thread.
-    #[must_use]
-    pub fn pause(mut self, pause: Arc<dyn Pause>) -> Self {
-        self.life.pause = pause;
-        self
-    }
-
-    /// Where it is in its life.
-    #[must_use]
-    pub fn state(&self) -> ServiceState {
-        self.life.state()
-    }
-
-    /// Makes a stopped service ready to be started again.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidTransition`] unless it is stopped.
-    pub fn reset(&self) -> Result<(), InvalidTransition> {
-        self.life.reset()
-    }
-
     /// The plugin, to be called, while the service runs.
     #[must_use]
     pub fn plugin(&self) -> Option<Plugin> {
         self.life.running()
-    }
-
-    fn failed(&self, fault: ServiceFault) -> PluginLifecycleError {
-        PluginLifecycleError::StartFailed {
-            service: self.life.service.to_string(),
-            fault,
-        }
     }
 
     fn handle(&self) -> Result<ServiceHandle, ServiceFault> {
@@ -181,6 +139,7 @@ mod tests {
 
     use super::*;
     use crate::native::testing::NoPause;
+    use crate::native::{Pause, ServiceState, StartRetries};
     use crate::policy::Policy;
 
     /// `pack(0, 3, is_error: true)` over the three bytes at address 0.

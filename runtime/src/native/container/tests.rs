@@ -5,6 +5,7 @@ use std::process::Command;
 use palisade_bundle::{Code, Coded};
 
 use super::*;
+use crate::native::ServiceState;
 use crate::services::{DiscardLog, LogSink};
 
 /// Set in the process that looks for an engine where none is.

@@ -12,14 +12,13 @@ use std::sync::Arc;
 
 use self::child::{Owner, Process};
 use super::ServicePlugin;
+use super::adapter::adapter;
 use super::error::{PluginLifecycleError, ServiceFault};
 use super::handle::{HealthStatus, ServiceHandle};
 use super::life::{Life, Start, Started};
 use super::lines::Output;
 use super::readiness::{CHECK, LOOK, check_free};
 use super::resources::ResourceTracker;
-use super::retry::{Pause, StartRetries};
-use super::state::{InvalidTransition, ServiceState};
 use super::taken::Taken;
 use super::thread::{Caller, on_thread};
 use crate::services::{Clock, HostServices, ServiceFuture};
@@ -40,6 +39,8 @@ pub struct ProcessService {
     life: Life<Arc<Process>>,
 }
 
+adapter!(ProcessService);
+
 impl ProcessService {
     /// A service that is not started yet; clock and log are the host's.
     #[must_use]
@@ -49,49 +50,6 @@ impl ProcessService {
             clock: Arc::clone(&services.clock),
             resources: Arc::new(ResourceTracker::new()),
             life: Life::new(name.into(), Arc::clone(&services.log)),
-        }
-    }
-
-    /// Counts what it takes with what others take.
-    #[must_use]
-    pub fn resources(mut self, resources: Arc<ResourceTracker>) -> Self {
-        self.resources = resources;
-        self
-    }
-
-    /// Tries a start more than once.
-    #[must_use]
-    pub fn retries(mut self, retries: StartRetries) -> Self {
-        self.life.retries = retries;
-        self
-    }
-
-    /// Lets time pass between tries in another way than on a thread.
-    #[must_use]
-    pub fn pause(mut self, pause: Arc<dyn Pause>) -> Self {
-        self.life.pause = pause;
-        self
-    }
-
-    /// Where it is in its life.
-    #[must_use]
-    pub fn state(&self) -> ServiceState {
-        self.life.state()
-    }
-
-    /// Makes a stopped service ready to be started again.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidTransition`] unless it is stopped.
-    pub fn reset(&self) -> Result<(), InvalidTransition> {
-        self.life.reset()
-    }
-
-    fn failed(&self, fault: ServiceFault) -> PluginLifecycleError {
-        PluginLifecycleError::StartFailed {
-            service: self.life.service.to_string(),
-            fault,
         }
     }
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::native::testing::NoPause;
+use crate::native::{Pause, ServiceState, StartRetries};
 
 #[test]
 fn one_that_never_becomes_ready_is_ended_and_everything_is_given_back() {

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use rustix::process::{Signal, kill_process};
 
 use super::*;
+use crate::native::ServiceState;
 
 /// Says that it was asked to end, and does not. The signal is waited for, not caught: a shell or a handler could miss it
 /// on the way into its wait.

@@ -99,6 +99,12 @@ pub(crate) fn identify(tokens: &[Token], secret: &str, now: Timestamp) -> Option
     })
 }
 
+/// Whether a token is still accepted that was before.
+pub(crate) fn is_current<'a>(tokens: impl IntoIterator<Item = &'a Token>, identity: &Identity, now: Timestamp) -> bool {
+    let mut tokens = tokens.into_iter();
+    tokens.any(|token| token.digest == identity.digest && token.is_valid_at(now))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +115,10 @@ mod tests {
 
     #[test]
     fn a_token_is_known_by_its_text_alone() {
-        let tokens = [Token::new("first", "pal_a", Scopes::ALL), Token::new("second", "pal_b", Scopes::NONE)];
+        let tokens = [
+            Token::new("first", "pal_a", Scopes::ALL),
+            Token::new("second", "pal_b", Scopes::NONE),
+        ];
         let names = |secret| identify(&tokens, secret, at(0)).map(|identity| identity.name.to_string());
         assert_eq!(names("pal_a").as_deref(), Some("first"));
         assert_eq!(names("pal_b").as_deref(), Some("second"));

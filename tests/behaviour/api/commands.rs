@@ -107,7 +107,7 @@ fn a_spinning_plugin_is_stopped_and_the_host_answers() {
         let api = Api::new();
         let spinning = Guest {
             command: SPIN,
-            manifest: json!({"limits": {"fuel": 5_000_000}}),
+            manifest: json!({"resource_limits": {"fuel": 5_000_000}}),
             ..Guest::default()
         };
         api.house.run(&spinning).await;

@@ -12,6 +12,7 @@ mod door;
 mod duration;
 mod endpoint;
 mod idempotency;
+mod metrics;
 mod openapi;
 mod operation;
 mod params;

@@ -23,6 +23,7 @@ const TABLE: &[(&str, &str, Option<Scope>)] = &[
     ("GET", "/livez", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", Some(Scope::Read)),
+    ("GET", "/metrics", Some(Scope::Metrics)),
     ("GET", "/plugins", Some(Scope::Read)),
     ("GET", "/plugins/{id}", Some(Scope::Read)),
     ("DELETE", "/plugins/{id}", Some(Scope::Manage)),

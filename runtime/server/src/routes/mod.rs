@@ -10,6 +10,7 @@ mod data;
 mod events;
 mod life;
 mod logs;
+mod metrics;
 mod permissions;
 mod plugins;
 mod probes;
@@ -32,6 +33,7 @@ pub(crate) fn api() -> Api {
         events::add,
         logs::add,
         audit::add,
+        metrics::add,
         probes::add,
     ];
     topics.into_iter().fold(Api::default(), |api, add| add(api))

@@ -7,6 +7,7 @@ mod config;
 mod door;
 mod events;
 mod matrix;
+mod metrics;
 mod openapi;
 mod permissions;
 

@@ -18,16 +18,18 @@ pub(crate) enum Ending {
     Trap,
     Limit,
     Timeout,
+    Cancelled,
     Failed,
 }
 
 impl Ending {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Ok,
         Self::Error,
         Self::Trap,
         Self::Limit,
         Self::Timeout,
+        Self::Cancelled,
         Self::Failed,
     ];
 
@@ -38,6 +40,7 @@ impl Ending {
             Self::Trap => "trap",
             Self::Limit => "limit",
             Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
             Self::Failed => "failed",
         }
     }

@@ -89,7 +89,7 @@ pub struct PluginMeasures {
 pub struct CallTimings {
     /// Which command.
     pub command: Arc<str>,
-    /// `ok`, `error` for an error of the plugin's own, `trap`, `limit`, `timeout`, `failed` when the host is at fault.
+    /// `ok`, `error` for an error of the plugin's own, `trap`, `limit`, `timeout`, `cancelled` when it was given up, `failed` when the host is at fault.
     pub outcome: &'static str,
     /// How often, and how long.
     pub timings: Timings,

@@ -15,10 +15,10 @@ use super::start::{StartError, StartFailure, start_instance};
 use super::tape::{Recording, Tape};
 use super::trap::{Budget, Stopped};
 use crate::event::EventKind;
-use crate::measures::Ending;
+use crate::measures::{CommandTimes, Ending};
 use crate::output::Output;
 use crate::receipt::{HostCall, Receipt};
-use crate::services::Trail;
+use crate::services::{Clock, Trail};
 
 /// How long the cleanup of a fresh instance may hold up a reply that is already there.
 const QUIET_CLEANUP: Duration = Duration::from_millis(100);
@@ -107,8 +107,15 @@ impl Session {
     ) -> Result<(Output, Self), CallFailure> {
         let live = &mut *self.live;
         let (fuel, time) = (live.loaded.limits().fuel, live.loaded.limits().execution_time);
+        let clock = Arc::clone(&live.loaded.shared.services.clock);
         let (budget, start) = live.begin(fuel, time, trail);
+        let given_up = GivenUp {
+            times: Some(input.times),
+            clock: &*clock,
+            start,
+        };
         let result = live.command(input, budget, start).await;
+        given_up.ended();
         let took = live.account(budget, start);
         live.store.data_mut().end_command();
         input.times.add(ending_of(&result), took);
@@ -364,6 +371,28 @@ impl Loaded {
             Stopped::MemoryLimitExceeded { .. } => counted.violations.add("memory"),
             Stopped::DeadlinePassed { .. } => counted.violations.add("time"),
             Stopped::ResourceExhausted { .. } | Stopped::Diverged { .. } | Stopped::Engine(_) => {}
+        }
+    }
+}
+
+/// A command that runs. When it is dropped with it, nobody waited for its end, and that is counted.
+struct GivenUp<'a> {
+    times: Option<&'a CommandTimes>,
+    clock: &'a dyn Clock,
+    start: Instant,
+}
+
+impl GivenUp<'_> {
+    fn ended(mut self) {
+        self.times = None;
+    }
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(times) = self.times {
+            let took = self.clock.now().saturating_duration_since(self.start);
+            times.add(Ending::Cancelled, took);
         }
     }
 }

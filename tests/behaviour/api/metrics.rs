@@ -9,7 +9,7 @@ use palisade_tests::{Guest, release};
 use serde_json::json;
 
 use super::{Api, ID};
-use crate::lifecycle::{guest, on_one_thread, on_threads, spoiler};
+use crate::lifecycle::{guest, on_one_thread, on_threads, spoiler, waiting};
 
 /// Traps without arguments, and answers with them otherwise.
 const TRAPS_WITHOUT_ARGUMENTS: &str = "(if (i32.eqz (local.get $len)) (then unreachable))
@@ -159,6 +159,22 @@ fn counts_are_exact_under_parallel_commands_and_reloads() {
         assert_eq!(value(&metrics, all), Some(800.0), "{metrics}");
         let reloads = r#"palisade_reloads_total{plugin="test.guest",result="success"}"#;
         assert_eq!(value(&metrics, reloads), Some(5.0));
+    });
+}
+
+#[test]
+fn a_command_that_is_given_up_is_counted_as_that() {
+    on_one_thread(async {
+        let api = Api::new();
+        api.house.run(&waiting()).await;
+        let supervisor = api.house.supervisor.clone();
+        let call = tokio::spawn(async move { supervisor.call(ID, "wait", b"").await });
+        api.house.waits.notified().await;
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        let cancelled =
+            r#"palisade_call_duration_seconds_count{plugin="test.guest",command="other",outcome="cancelled"}"#;
+        assert_eq!(value(&scrape(&api).await, cancelled), Some(1.0));
     });
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use palisade::{Event, EventKind, PluginStatus, Replay, Subscription, Supervisor, Timestamp};
+use palisade::{Event, EventKind, PluginMeasures, PluginStatus, Replay, Subscription, Supervisor, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -37,6 +37,8 @@ struct Second {
     failed: u32,
     /// Of the commands that came to an answer, the one that took longest.
     slowest_ms: Option<u64>,
+    /// How long they took in the mean, by the host's own count; only of seconds that were looked at as they passed.
+    mean_ms: Option<f64>,
     /// And the one that used most fuel.
     most_fuel: Option<u64>,
     /// Linear memory, as it was measured last.
@@ -56,6 +58,9 @@ struct Measures {
     seconds: BTreeMap<i64, Second>,
     memory: Option<u64>,
     marks: Vec<Mark>,
+    /// Commands so far, and how long they took together.
+    so_far: Option<(u64, Duration)>,
+    mean_ms: Option<f64>,
 }
 
 impl Measures {
@@ -93,6 +98,17 @@ impl Measures {
         }
     }
 
+    /// Takes what the host counts: exact where events tell whole milliseconds, and memory only now and then.
+    fn look(&mut self, counted: &PluginMeasures) {
+        self.memory = Some(counted.memory_bytes);
+        let calls: u64 = counted.calls.iter().map(|call| call.timings.count()).sum();
+        let spent: Duration = counted.calls.iter().map(|call| call.timings.sum).sum();
+        let (calls_before, spent_before) = self.so_far.replace((calls, spent)).unwrap_or((calls, spent));
+        let new = u32::try_from(calls.saturating_sub(calls_before)).unwrap_or(u32::MAX);
+        let mean = spent.saturating_sub(spent_before).checked_div(new);
+        self.mean_ms = mean.map(|mean| mean.as_secs_f64() * 1_000.0);
+    }
+
     /// The seconds from `from` to before `to`, those without commands included; they are forgotten.
     fn drain(&mut self, from: i64, to: i64) -> Vec<Second> {
         let mut seconds = Vec::new();
@@ -103,6 +119,9 @@ impl Measures {
             seconds.push(second);
         }
         self.seconds.retain(|t, _| *t >= to);
+        if let Some(last) = seconds.last_mut() {
+            last.mean_ms = self.mean_ms.take();
+        }
         seconds
     }
 
@@ -180,6 +199,9 @@ impl Source for Samples {
         self.tick.tick().await;
         while let Some(event) = self.subscription.try_next() {
             self.measures.take(&event);
+        }
+        if let Ok(counted) = self.supervisor.measures_of(&self.id).await {
+            self.measures.look(&counted);
         }
         let status = match self.supervisor.status(&self.id) {
             Ok(status) => status,

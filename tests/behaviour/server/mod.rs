@@ -1,0 +1,3 @@
+//! The server as its users have it.
+
+mod browser;

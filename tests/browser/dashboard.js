@@ -161,11 +161,12 @@ async function drain() {
 
 async function config() {
   await go(`/plugins/${GREETER}/config`);
-  await page.locator('[name="/greeting"]').fill("");
+  await page.locator('[name="/retries"]').fill("99");
   await page.click("#review");
   await page.locator(".field-error").waitFor();
   check(true, "a wrong configuration is refused at its field");
   await look("config-error");
+  await page.locator('[name="/retries"]').fill("3");
   await page.locator('[name="/greeting"]').fill("Good morning");
   await page.click("#review");
   await page.locator("#config ins", { hasText: "Good morning" }).waitFor();

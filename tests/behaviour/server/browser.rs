@@ -13,8 +13,9 @@ use palisade_server::{Scopes, ServiceSettings, Token, router};
 use palisade_tests::{Guest, release};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 
-use crate::lifecycle::{House, on_threads, waiting};
+use crate::lifecycle::{House, waiting};
 
 /// What the browser logs in with.
 const TOKEN: &str = "pal_the_token_of_the_browser";
@@ -135,7 +136,12 @@ fn an_operator_gets_along_with_the_dashboard() {
         eprintln!("skipped: {missing} is missing");
         return;
     }
-    on_threads(async {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
         let kept = tempfile::tempdir().unwrap();
         let key = CheckpointKey::from_seed(&[9; 32]).unwrap();
         let log = AuditLog::open(kept.path(), Arc::new(SystemClock), key).unwrap();
@@ -182,11 +188,17 @@ fn operate(scripts: &Path, address: &str) {
         folder => PathBuf::from(folder),
     };
     let mut node = Command::new("node");
-    node.arg("dashboard.js").args([address, TOKEN]).arg(&folder).current_dir(scripts);
+    node.arg("dashboard.js")
+        .args([address, TOKEN])
+        .arg(&folder)
+        .current_dir(scripts);
     if wish == "update" {
         node.arg("--update-images");
     }
     let output = node.env("CHROMIUM", chromium()).output().unwrap();
-    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, complained) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "{said}{complained}");
 }

@@ -77,6 +77,13 @@ impl EventRow {
     }
 }
 
+impl EventRow {
+    /// Month, day and time: what tells events of one host apart.
+    fn clock(&self) -> String {
+        self.time.get(5..19).unwrap_or_default().replace('T', " ")
+    }
+}
+
 fn fact((name, value): (&String, &Value)) -> Option<String> {
     let value = match value {
         Value::Null => return None,

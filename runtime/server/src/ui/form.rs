@@ -82,7 +82,8 @@ fn decoded(half: &[u8]) -> Option<String> {
             b'+' => b' ',
             b'%' => {
                 let pair = [bytes.next()?, bytes.next()?];
-                let pair = std::str::from_utf8(&pair).ok()?;
+                // A sign before the digits would be read as a number, too.
+                let pair = std::str::from_utf8(&pair).ok().filter(|pair| !pair.starts_with('+'))?;
                 u8::from_str_radix(pair, 16).ok()?
             }
             byte => byte,

@@ -50,10 +50,13 @@ pub(super) async fn log_in(State(service): State<Service>, request: Request) -> 
     let Some(identity) = service.identify(form.text("token").unwrap_or_default().trim()) else {
         service.refused().note(service.now());
         let refused = Rejection::from(Denied::BadToken { scope: Scope::Read });
+        let message = "It is not known, has expired, or was revoked.";
+        let mut notice = Notice::done("The token is not accepted", message);
+        notice.tone = "bad";
         let page = LoginPage {
             shell: Shell::of(&place, None, Section::Elsewhere, "Log in".to_owned()),
             next,
-            notice: Some(Notice::of(&refused)),
+            notice: Some(notice),
         };
         return shown_as(refused.status(), &page);
     };

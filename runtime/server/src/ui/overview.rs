@@ -85,11 +85,19 @@ pub(super) async fn page(State(service): State<Service>, visitor: Visitor) -> Re
     })
 }
 
-/// Commands and measurements are for the page of their plugin.
+/// Commands and measurements are for the page of their plugin, and what begins is told again when it has ended.
 fn is_news(event: &Event) -> bool {
     !matches!(
         event.kind,
-        EventKind::Executed { .. } | EventKind::ResourceUsage { .. } | EventKind::StateChanged { .. }
+        EventKind::Executed { .. }
+            | EventKind::ResourceUsage { .. }
+            | EventKind::StateChanged { .. }
+            | EventKind::Installing
+            | EventKind::Enabling
+            | EventKind::Disabling
+            | EventKind::Uninstalling
+            | EventKind::Reloading
+            | EventKind::Restarting { .. }
     )
 }
 

@@ -297,6 +297,8 @@ impl<'a> Builder<'a> {
                 self.field(spot, schema, value_at(name))
             })
             .collect();
+        // Those that have to be filled in come first.
+        members.sort_by_key(|member| !member.is_required);
         let known = |name: &String| properties.contains_key(name);
         let rest: Map<String, Value> = value
             .and_then(Value::as_object)

@@ -25,9 +25,9 @@ function short(number) {
 }
 
 const KINDS = {
-  latency: { of: (second) => second.mean_ms ?? second.slowest_ms, axis: (value) => `${value}`, now: (value) => (value < 10 ? value.toFixed(2) : grouped(Math.round(value))) },
+  latency: { of: (second) => second.mean_ms ?? second.slowest_ms, axis: (value) => `${value}`, now: (value) => (value < 10 ? value.toFixed(value < 1 ? 3 : 2) : grouped(Math.round(value))) },
   fuel: { of: (second) => second.most_fuel, limit: (state) => state.fuel_limit, axis: short, now: grouped },
-  memory: { of: (second) => second.memory, limit: (state) => state.memory_limit, axis: size, now: size, isLine: true },
+  memory: { of: (second) => second.memory, limit: (state) => state.memory_limit, axis: size, now: size, isLine: true, steps: Array.from({ length: 34 }, (_, power) => 2 ** power) },
   active: { of: (second) => second.active, axis: (value) => (Number.isInteger(value) ? `${value}` : ""), now: grouped, isLine: true },
 };
 
@@ -55,7 +55,7 @@ class Graph {
       legend: { show: false },
       cursor: { y: false, points: { show: false } },
       scales: { x: { time: false, range: () => this.window() }, y: { range: (_, __, most) => [0, this.top(most)] } },
-      axes: [{ ...axis, size: 28, space: 90, values: (_, ts) => ts.map(clock) }, { ...axis, size: 58, space: 32, values: (_, values) => values.map(this.kind.axis) }],
+      axes: [{ ...axis, size: 28, space: 90, values: (_, ts) => ts.map(clock) }, { ...axis, size: 58, space: 32, ...(this.kind.steps && { incrs: this.kind.steps }), values: (_, values) => values.map(this.kind.axis) }],
       series: [{}, { stroke: ink, width: 2, spanGaps: false, ...spline }, { stroke: brass, width: 1.5, dash: [6, 4], points: { show: false } }],
       hooks: { draw: [(plot) => this.drawMarks(plot, brass, soft)] },
     };

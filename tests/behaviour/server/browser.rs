@@ -22,6 +22,19 @@ const TOKEN: &str = "pal_the_token_of_the_browser";
 
 const GREETER: &str = "com.acme.greeter";
 
+/// Works for as long as its arguments are long, and answers with them.
+const WORK: &str = "
+    (local $left i32)
+    (local.set $left (i32.mul (local.get $len) (i32.const 400)))
+    (block $done
+      (loop $again
+        (br_if $done (i32.eqz (local.get $left)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $again)))
+    (i64.or
+      (i64.shl (i64.extend_i32_u (local.get $args)) (i64.const 32))
+      (i64.extend_i32_u (local.get $len)))";
+
 /// A plugin that answers with its arguments, and whose forms have a field of every kind.
 fn greeter(version: &str, more: &Value) -> Guest {
     let input = json!({
@@ -51,6 +64,7 @@ fn greeter(version: &str, more: &Value) -> Guest {
             {"name": "greet", "description": "Greets someone by name.", "input_schema": input, "idempotent": true},
             {"name": "languages", "description": "Which languages it knows."}
         ],
+        "resource_limits": {"memory": "256KB"},
         "config": {"greeting": "Hello", "retries": 3},
         "config_schema": {
             "type": "object",
@@ -68,6 +82,7 @@ fn greeter(version: &str, more: &Value) -> Guest {
     members.extend(more.clone());
     Guest {
         manifest,
+        command: WORK,
         ..Guest::default()
     }
 }

@@ -96,7 +96,7 @@ impl Row {
     }
 
     fn key_short(&self) -> String {
-        words::short(self.key.trim_start_matches("ed25519:"))
+        words::short(&self.key)
     }
 }
 

@@ -83,9 +83,10 @@ pub(super) fn encoded(text: impl AsRef<str>) -> String {
     encoded
 }
 
-/// The beginning of a digest or of a key's id, by which people compare them.
+/// The beginning of a digest or of a key's id, by which people compare them. Which kind it is they know.
 pub(super) fn short(text: &str) -> String {
-    text.chars().take(12).collect()
+    let after = text.rsplit(':').next().unwrap_or_default();
+    after.chars().take(12).collect()
 }
 
 #[cfg(test)]

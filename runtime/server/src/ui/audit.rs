@@ -69,6 +69,14 @@ struct Chain {
     checked: String,
 }
 
+impl Wanted {
+    fn is_for_all(&self) -> bool {
+        [&self.plugin, &self.action, &self.actor, &self.outcome]
+            .iter()
+            .all(|wanted| wanted.is_empty())
+    }
+}
+
 impl AuditPage {
     fn actions(&self) -> impl Iterator<Item = &'static str> {
         AuditAction::ALL.iter().map(|action| action.as_str())
@@ -86,7 +94,9 @@ pub(super) async fn page(
 ) -> Result<Response, Rejection> {
     let _auditor = visitor.caller::<Audit>()?;
     let log = log_of(&service)?.clone();
-    let checked = chain::checked(&service, !wanted.verify.is_empty()).await?;
+    // The newest records are seen with their chain followed; who turns pages waits for that only now and then.
+    let is_first_look = wanted.before.is_none() && wanted.is_for_all();
+    let checked = chain::checked(&service, is_first_look || !wanted.verify.is_empty()).await?;
     let key = words::short(&log.public_key().id().to_string());
     let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let filter = AuditFilter {

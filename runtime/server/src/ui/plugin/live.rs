@@ -106,7 +106,7 @@ impl Measures {
         let (calls_before, spent_before) = self.so_far.replace((calls, spent)).unwrap_or((calls, spent));
         let new = u32::try_from(calls.saturating_sub(calls_before)).unwrap_or(u32::MAX);
         let mean = spent.saturating_sub(spent_before).checked_div(new);
-        self.mean_ms = mean.map(|mean| mean.as_secs_f64() * 1_000.0);
+        self.mean_ms = mean.map(|mean| mean.as_secs_f64() * 1_000.0).or(self.mean_ms);
     }
 
     /// The seconds from `from` to before `to`, those without commands included; they are forgotten.
@@ -119,7 +119,8 @@ impl Measures {
             seconds.push(second);
         }
         self.seconds.retain(|t, _| *t >= to);
-        if let Some(last) = seconds.last_mut() {
+        // What was counted a moment before its event was told waits for that.
+        if let Some(last) = seconds.iter_mut().rev().find(|second| second.calls > 0) {
             last.mean_ms = self.mean_ms.take();
         }
         seconds

@@ -85,6 +85,11 @@ impl Place {
     }
 }
 
+/// Where everybody is sent who is not logged in.
+fn to_login(parts: &Parts) -> Response {
+    Place::of(parts).go_to_login(&parts.method)
+}
+
 /// What the browser holds.
 pub(super) fn held(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers
@@ -104,16 +109,12 @@ pub(super) fn session_of(service: &Service, headers: &HeaderMap) -> Option<Sessi
 }
 
 impl Visitor {
-    fn of(service: &Service, parts: &Parts) -> Result<Self, Response> {
-        let place = Place::of(parts);
-        match session_of(service, &parts.headers) {
-            Some(session) => Ok(Self {
-                service: service.clone(),
-                session,
-                place,
-            }),
-            None => Err(place.go_to_login(&parts.method)),
-        }
+    fn of(service: &Service, parts: &Parts) -> Option<Self> {
+        Some(Self {
+            service: service.clone(),
+            session: session_of(service, &parts.headers)?,
+            place: Place::of(parts),
+        })
     }
 
     /// The plugins, on behalf of whoever is logged in, if their token holds the scope.
@@ -149,7 +150,7 @@ impl FromRequestParts<Service> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Response> {
-        let visitor = Self::of(service, parts)?;
+        let visitor = Self::of(service, parts).ok_or_else(|| to_login(parts))?;
         if parts.method == Method::GET || parts.method == Method::HEAD {
             return Ok(visitor);
         }
@@ -166,7 +167,7 @@ impl FromRequest<Service> for Sent {
 
     async fn from_request(request: Request, service: &Service) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let visitor = Visitor::of(service, &parts)?;
+        let visitor = Visitor::of(service, &parts).ok_or_else(|| to_login(&parts))?;
         let form = Form::read(body).await.map_err(IntoResponse::into_response)?;
         match form.text("csrf").is_some_and(|token| visitor.session.sent(token)) {
             true => Ok(Self { visitor, form }),

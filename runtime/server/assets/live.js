@@ -25,7 +25,7 @@ function short(number) {
 }
 
 const KINDS = {
-  latency: { of: (second) => second.mean_ms ?? second.slowest_ms, axis: (value) => `${value}`, now: (value) => (value < 10 ? value.toFixed(value < 1 ? 3 : 2) : grouped(Math.round(value))) },
+  latency: { of: (second) => second.mean_ms ?? (second.slowest_ms || null), axis: (value) => `${value}`, now: (value) => (value < 10 ? value.toFixed(value < 1 ? 3 : 2) : grouped(Math.round(value))) },
   fuel: { of: (second) => second.most_fuel, limit: (state) => state.fuel_limit, axis: short, now: grouped },
   memory: { of: (second) => second.memory, limit: (state) => state.memory_limit, axis: size, now: size, isLine: true, steps: Array.from({ length: 34 }, (_, power) => 2 ** power) },
   active: { of: (second) => second.active, axis: (value) => (Number.isInteger(value) ? `${value}` : ""), now: grouped, isLine: true },

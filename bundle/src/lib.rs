@@ -70,7 +70,7 @@ pub use suggest::closest;
 pub use text::{Visible, VisibleLines, is_unsafe_to_show, printable};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use trust::{
-    IdPattern, KeyStatus, PublisherDeclaration, PublisherKey, Revocations, RevokedKey, Root, RootKey, TrustDeclaration,
-    TrustDocument, TrustError, TrustRecord, TrustStore, VerifyError,
+    IdPattern, KeyStatus, ListedKey, PublisherDeclaration, PublisherKey, Revocations, RevokedKey, Root, RootKey,
+    TrustDeclaration, TrustDocument, TrustError, TrustRecord, TrustStore, VerifyError,
 };
 pub use verified::{SignatureStatus, TrustWarning, VerifiedBundle};

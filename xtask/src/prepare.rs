@@ -52,6 +52,24 @@ pub(crate) fn sample_modules() -> Result<()> {
     process::run(&mut command)
 }
 
+/// Fetches the two packages that the test in a browser is written with, as its lock file has them. A machine without `npm`
+/// goes on: that test says what is missing.
+pub(crate) fn browser_scripts() -> Result<()> {
+    let folder = repository::root().join("tests/browser");
+    let is_there = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !is_there("npm") {
+        return Ok(());
+    }
+    let fetched = std::fs::metadata(folder.join("node_modules/.package-lock.json")).and_then(|file| file.modified());
+    let wanted = std::fs::metadata(folder.join("package-lock.json")).and_then(|file| file.modified());
+    if fetched.is_ok_and(|fetched| wanted.is_ok_and(|wanted| wanted <= fetched)) {
+        return Ok(());
+    }
+    let mut fetch = Command::new("npm");
+    fetch.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    process::run(fetch.current_dir(folder))
+}
+
 /// Builds the programs and answers where cargo put the one called `name`. All of them, whichever is asked for: another
 /// selection of packages gives the engine other features, and builds it once more.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {

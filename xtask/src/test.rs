@@ -9,6 +9,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     prepare::guest_target()?;
     prepare::sample_modules()?;
     prepare::program("palisade")?;
+    prepare::browser_scripts()?;
 
     let runner: &[&str] = if has_nextest() {
         &["nextest", "run"]

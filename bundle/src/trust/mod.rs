@@ -4,6 +4,7 @@ mod declaration;
 mod development;
 mod document;
 mod error;
+mod listing;
 mod pattern;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use self::declaration::{
 pub use self::development::DEVELOPMENT_KEYS;
 pub use self::document::{TrustDocument, TrustRecord};
 pub use self::error::{TrustError, VerifyError};
+pub use self::listing::ListedKey;
 pub use self::pattern::{IdPattern, InvalidPattern};
 
 use self::document::Lifetime;

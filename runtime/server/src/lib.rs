@@ -24,6 +24,7 @@ mod routes;
 mod service;
 mod stream;
 mod token;
+mod ui;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -55,6 +56,7 @@ pub fn router(settings: impl Into<ServiceSettings>) -> Router {
     let service = Service::new(settings.into());
     routes::api()
         .into_router()
+        .merge(ui::routes(&service))
         .fallback(async || RequestError::NoRoute.reject())
         .layer(CatchPanicLayer::custom(died))
         .layer(from_fn_with_state(service.clone(), door::door))

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::idempotency::Kept;
 use crate::refused::Refused;
 use crate::token::{Identity, Token, TokenFile, identify, is_current};
+use crate::ui::Dashboard;
 
 /// The names a browser on this machine may call this server by.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -40,6 +41,7 @@ struct Inner {
     salt: [u8; 16],
     installs: Kept,
     refused: Refused,
+    dashboard: Dashboard,
 }
 
 /// What a [`Service`] is made of.
@@ -127,6 +129,7 @@ impl Service {
             refused: Refused::new(audit.clone()),
             salt: salt(),
             installs: Kept::default(),
+            dashboard: Dashboard::default(),
             supervisor,
             tokens,
             hosts,
@@ -201,6 +204,10 @@ impl Service {
 
     pub(crate) fn journal(&self) -> Option<&Path> {
         self.inner.journal.as_deref()
+    }
+
+    pub(crate) fn dashboard(&self) -> &Dashboard {
+        &self.inner.dashboard
     }
 
     pub(crate) fn installs(&self) -> &Kept {

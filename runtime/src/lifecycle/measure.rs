@@ -3,6 +3,7 @@
 use palisade_bundle::Coded as _;
 
 use super::call::CommandError;
+use super::error::NotFound;
 use super::managed::Managed;
 use super::supervisor::Supervisor;
 use crate::measures::{HostMeasures, PluginMeasures, Tally};
@@ -56,6 +57,15 @@ impl Supervisor {
             verifications: host.verifications.counts(),
             events_dropped: host.runtime.events().dropped(),
         }
+    }
+
+    /// What this host has counted of one plugin.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`] with the nearest name there is.
+    pub async fn measures_of(&self, id: &str) -> Result<PluginMeasures, NotFound> {
+        Ok(self.of_plugin(&*self.host.find(id)?).await)
     }
 
     async fn of_plugin(&self, managed: &Managed) -> PluginMeasures {

@@ -1,0 +1,4 @@
+//! The server as its users have it.
+
+mod browser;
+mod dashboard;

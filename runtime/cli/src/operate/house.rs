@@ -1,6 +1,7 @@
-//! A host for the length of one command: [`House`].
+//! A host of the plugins of a data directory: [`House`].
 //!
-//! It takes the data directory, starts the plugins that the command is about, does one thing, and ends in order.
+//! For one command, it starts the plugins that the command is about, does one thing, and ends in order. For a server, it
+//! is the same host for as long as the server runs.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use palisade::{
     AuditAction, AuditEntry, AuditEvents, AuditLog, AuditOutcome, Clock, Code, DataDirectory, EventKind, HostServices,
-    HttpClient, Journal, LocalBus, LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage, Subscription,
+    HttpClient, Journal, LocalBus, LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage,
     Supervisor, SupervisorSettings, TransitionError, TrustStore, Visible,
 };
 use palisade_signer::{Failure, Format, HostError, Surroundings, Terminal, TrustOptions};
@@ -85,6 +86,7 @@ impl HouseOptions {
             policy: Policy::deny_all(),
             confinement: beside(writes),
             loosened: given(loosening_trust(&self.trust, self.allow_unsigned)),
+            stay: Stay::OneCommand,
         };
         let done = House::open(needs, surroundings, terminal).and_then(|house| house.run(terminal, work));
         done.map_err(|failure| self.trust.explain(failure))
@@ -155,14 +157,28 @@ pub(crate) struct Needs<'a> {
     pub(crate) confinement: Confinement,
     /// The flags that let through what is refused otherwise. Each is on record before it has an effect.
     pub(crate) loosened: Vec<&'static str>,
+    pub(crate) stay: Stay,
+}
+
+/// How long a host is there, and whom for.
+pub(crate) enum Stay {
+    /// For one command.
+    OneCommand,
+    /// For as long as a server runs, which asks from many threads.
+    Server {
+        /// Takes what plugins say.
+        log: Arc<dyn LogSink>,
+        /// How long running commands are waited for when a plugin is replaced.
+        drain_timeout: Duration,
+    },
 }
 
 /// A host with its data directory, open.
 pub(crate) struct House {
     executor: tokio::runtime::Runtime,
-    supervisor: Supervisor,
-    events: Subscription,
-    cache_warnings: CacheWarnings,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) audit: AuditLog,
+    pub(crate) cache_warnings: CacheWarnings,
     pub(crate) kept: Arc<MemoryLog>,
     journal: Journal,
 }
@@ -184,14 +200,10 @@ impl House {
         // Before anything has threads of its own.
         confinement.apply()?;
         telemetry::start(surroundings, terminal);
-        let executor = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let executor = executor.map_err(HostError::Threads)?;
+        let executor = needs.stay.executor().map_err(HostError::Threads)?;
 
         let kept = Arc::new(MemoryLog::new());
-        let log: Arc<dyn LogSink> = match terminal.format() {
-            Format::Json => Arc::clone(&kept) as _,
-            Format::People => Arc::new(StderrLog),
-        };
+        let log = needs.stay.log(terminal.format(), &kept);
         let services = HostServices::default();
         let clock: Arc<dyn Clock> = Arc::clone(&services.clock);
         let audit = AuditLog::open(&folder, Arc::clone(&clock), key)?;
@@ -209,15 +221,18 @@ impl House {
             ..services
         };
         let runtime = builder.services(services).build().map_err(palisade::LoadError::from)?;
-        let settings = SupervisorSettings {
+        let mut settings = SupervisorSettings {
             policy: needs.policy,
-            ..SupervisorSettings::new(executor.handle().clone(), Arc::new(audit))
+            ..SupervisorSettings::new(executor.handle().clone(), Arc::new(audit.clone()))
         };
+        if let Stay::Server { drain_timeout, .. } = needs.stay {
+            settings.drain_timeout = drain_timeout;
+        }
         let supervisor = Supervisor::open_in(directory, runtime, needs.trust, settings)?.acting_as(ACTOR);
         Ok(Self {
-            events: supervisor.subscribe(None, Replay::Nothing),
             executor,
             supervisor,
+            audit,
             cache_warnings,
             kept,
             journal,
@@ -237,6 +252,7 @@ impl House {
             policy: Policy::deny_all(),
             confinement: beside(writes),
             loosened: Vec::new(),
+            stay: Stay::OneCommand,
         };
         Self::open(needs, surroundings, terminal)
     }
@@ -247,13 +263,14 @@ impl House {
         terminal: &mut Terminal,
         work: impl AsyncFnOnce(&Supervisor, &mut Terminal) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let mut events = self.supervisor.subscribe(None, Replay::Nothing);
         let Self {
             executor,
             supervisor,
-            mut events,
             cache_warnings,
             kept,
             journal,
+            ..
         } = self;
         let (done, left) = executor.block_on(async {
             let done = work(&supervisor, terminal).await;
@@ -271,6 +288,43 @@ impl House {
             terminal.warn(format_args!("{id} did not end in order: {error}"));
         }
         done.map_err(|failure| with_logs(failure, &kept))
+    }
+
+    /// Does the work of a server, which ends what runs by itself.
+    pub(crate) fn serve<T>(self, work: impl AsyncFnOnce(&Self) -> T) -> T {
+        let done = self.executor.block_on(work(&self));
+        let Self { executor, journal, .. } = self;
+        // A thread that still compiles for nobody is not waited for.
+        executor.shutdown_background();
+        // What was said is written down when the program ends.
+        drop(journal);
+        done
+    }
+
+    /// Where the journal is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.supervisor.folder()
+    }
+}
+
+impl Stay {
+    fn executor(&self) -> io::Result<tokio::runtime::Runtime> {
+        match self {
+            Self::OneCommand => tokio::runtime::Builder::new_current_thread().enable_time().build(),
+            Self::Server { .. } => tokio::runtime::Builder::new_multi_thread()
+                .thread_name("serve")
+                .enable_time()
+                .enable_io()
+                .build(),
+        }
+    }
+
+    fn log(&self, format: Format, kept: &Arc<MemoryLog>) -> Arc<dyn LogSink> {
+        match (self, format) {
+            (Self::Server { log, .. }, _) => Arc::clone(log),
+            (Self::OneCommand, Format::Json) => Arc::clone(kept) as _,
+            (Self::OneCommand, Format::People) => Arc::new(StderrLog),
+        }
     }
 }
 

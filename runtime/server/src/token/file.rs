@@ -181,9 +181,14 @@ mod tests {
     #[test]
     fn what_one_writes_another_reads_without_being_told() {
         let folder = tempfile::tempdir().unwrap();
-        let (server, command) = (TokenFile::in_directory(folder.path()), TokenFile::in_directory(folder.path()));
+        let (server, command) = (
+            TokenFile::in_directory(folder.path()),
+            TokenFile::in_directory(folder.path()),
+        );
         assert!(server.tokens().unwrap().is_empty());
-        command.change(|tokens| tokens.push(Token::new("ada", "pal_a", Scopes::ALL))).unwrap();
+        command
+            .change(|tokens| tokens.push(Token::new("ada", "pal_a", Scopes::ALL)))
+            .unwrap();
         assert_eq!(server.tokens().unwrap()[0].name, "ada");
         command.change(Vec::clear).unwrap();
         assert!(server.tokens().unwrap().is_empty());
@@ -193,7 +198,8 @@ mod tests {
     fn the_file_holds_no_token() {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::in_directory(folder.path());
-        file.change(|tokens| tokens.push(Token::new("ada", "pal_secret", Scopes::ALL))).unwrap();
+        file.change(|tokens| tokens.push(Token::new("ada", "pal_secret", Scopes::ALL)))
+            .unwrap();
         let text = fs::read_to_string(folder.path().join(NAME)).unwrap();
         assert!(!text.contains("pal_secret"), "{text}");
     }

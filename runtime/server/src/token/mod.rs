@@ -109,7 +109,10 @@ mod tests {
 
     #[test]
     fn a_token_is_known_by_its_text_alone() {
-        let tokens = [Token::new("first", "pal_a", Scopes::ALL), Token::new("second", "pal_b", Scopes::NONE)];
+        let tokens = [
+            Token::new("first", "pal_a", Scopes::ALL),
+            Token::new("second", "pal_b", Scopes::NONE),
+        ];
         let names = |secret| identify(&tokens, secret, at(0)).map(|identity| identity.name.to_string());
         assert_eq!(names("pal_a").as_deref(), Some("first"));
         assert_eq!(names("pal_b").as_deref(), Some("second"));

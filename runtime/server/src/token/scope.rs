@@ -79,7 +79,9 @@ pub struct UnknownScope {
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
+    suggestion
+        .map(|word| format!("; did you mean `{word}`?"))
+        .unwrap_or_default()
 }
 
 /// Several scopes. Written as a list of words.
@@ -120,7 +122,11 @@ impl Serialize for Scopes {
 impl<'de> Deserialize<'de> for Scopes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let words = Vec::<String>::deserialize(deserializer)?;
-        words.iter().map(|word| word.parse()).collect::<Result<_, _>>().map_err(D::Error::custom)
+        words
+            .iter()
+            .map(|word| word.parse())
+            .collect::<Result<_, _>>()
+            .map_err(D::Error::custom)
     }
 }
 
@@ -140,6 +146,9 @@ mod tests {
     #[test]
     fn an_unknown_scope_gets_a_suggestion() {
         let error = "plugin:reed".parse::<Scope>().unwrap_err();
-        assert_eq!(error.to_string(), "there is no scope `plugin:reed`; did you mean `plugin:read`?");
+        assert_eq!(
+            error.to_string(),
+            "there is no scope `plugin:reed`; did you mean `plugin:read`?"
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! is the same host for as long as the server runs.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,6 +176,7 @@ pub(crate) enum Stay {
 /// A host with its data directory, open.
 pub(crate) struct House {
     executor: tokio::runtime::Runtime,
+    folder: PathBuf,
     pub(crate) supervisor: Supervisor,
     pub(crate) audit: AuditLog,
     pub(crate) cache_warnings: CacheWarnings,
@@ -231,6 +232,7 @@ impl House {
         let supervisor = Supervisor::open_in(directory, runtime, needs.trust, settings)?.acting_as(ACTOR);
         Ok(Self {
             executor,
+            folder,
             supervisor,
             audit,
             cache_warnings,
@@ -301,9 +303,9 @@ impl House {
         done
     }
 
-    /// Where the journal is.
+    /// The data directory.
     pub(crate) fn folder(&self) -> &Path {
-        self.supervisor.folder()
+        &self.folder
     }
 }
 
@@ -343,7 +345,7 @@ pub(crate) fn given(flags: impl IntoIterator<Item = (&'static str, bool)>) -> Ve
 }
 
 /// What the audit trail says of a flag that lets through what is refused otherwise.
-fn loosening(flag: &str) -> AuditEntry {
+pub(crate) fn loosening(flag: &str) -> AuditEntry {
     AuditEntry {
         actor: ACTOR.to_owned(),
         plugin_id: None,

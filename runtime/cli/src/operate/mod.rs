@@ -25,7 +25,7 @@ use palisade_signer::{Conclusion, Failure, Surroundings, Terminal};
 
 pub(crate) use self::call::InstalledCall;
 pub(crate) use self::grants::installed_manifest;
-pub(crate) use self::house::{House, Needs, Stay, given, loosening_trust};
+pub(crate) use self::house::{House, Needs, Stay, given, loosening, loosening_trust};
 pub(crate) use self::inspect::InspectPlugin;
 pub(crate) use self::reference::{Installed, Reference};
 

@@ -52,6 +52,39 @@ pub enum Blame {
     Host,
 }
 
+impl Blame {
+    /// Every one of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Request,
+        Self::Missing,
+        Self::Trust,
+        Self::Bundle,
+        Self::Policy,
+        Self::Plugin,
+        Self::Answer,
+        Self::Conflict,
+        Self::Connection,
+        Self::Host,
+    ];
+
+    /// The lower-case word used on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Missing => "missing",
+            Self::Trust => "trust",
+            Self::Bundle => "bundle",
+            Self::Policy => "policy",
+            Self::Plugin => "plugin",
+            Self::Answer => "answer",
+            Self::Conflict => "conflict",
+            Self::Connection => "connection",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// How bad a failure is for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]

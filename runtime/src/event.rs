@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 pub use self::kind::{EventKind, Failing};
 pub(crate) use self::ring::EventRing;
-pub use self::ring::{EventId, Replay, Subscription};
+pub use self::ring::{EventId, NoEventId, Replay, Subscription};
 
 /// Something that happened to a plugin, or that a plugin did.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -78,7 +78,7 @@ pub use crate::bus::LocalBus;
 pub use crate::classic::{PluginCleanupError, PluginExecutionError, PluginLoadError};
 pub use crate::directories::{DirectoryAccess, DirectoryMapping, DirectoryQuota, MAX_DIRECTORIES, MappingError};
 pub use crate::event::{
-    DiscardEvents, Event, EventId, EventKind, EventSink, Failing, Json, MemoryEvents, Replay, Subscription,
+    DiscardEvents, Event, EventId, EventKind, EventSink, Failing, Json, MemoryEvents, NoEventId, Replay, Subscription,
 };
 pub use crate::journal::{EventLine, Journal, JournalError, JournalLine, JournalReader, LogLine};
 pub use crate::lifecycle::*;

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Serialize, Serializer};
+use thiserror::Error;
 use tokio::sync::watch;
 
 use super::{Event, EventSink};
@@ -31,6 +33,23 @@ impl Serialize for EventId {
     }
 }
 
+impl FromStr for EventId {
+    type Err = NoEventId;
+
+    fn from_str(text: &str) -> Result<Self, NoEventId> {
+        let (run, number) = text.split_once('-').ok_or(NoEventId)?;
+        Ok(Self {
+            run: u64::from_str_radix(run, 16).map_err(|_| NoEventId)?,
+            number: number.parse().map_err(|_| NoEventId)?,
+        })
+    }
+}
+
+/// The text is not the id of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not the id of an event")]
+pub struct NoEventId;
+
 /// What a new subscription starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replay {
@@ -40,6 +59,9 @@ pub enum Replay {
     Kept,
     /// With what is still kept and has a higher `seq`; meant for the events of one plugin.
     After(u64),
+    /// With what came after this event, of whichever plugin; with everything that is kept if it was of another run of
+    /// the host. What is not kept any more counts as dropped.
+    AfterEvent(EventId),
 }
 
 /// Keeps the last events and passes every one on.
@@ -77,6 +99,8 @@ impl EventRing {
             Replay::Nothing => (kept.next, 0),
             Replay::Kept => (kept.oldest(), 0),
             Replay::After(seq) => (kept.oldest(), seq),
+            Replay::AfterEvent(id) if id.run == self.run => (id.number.saturating_add(1).min(kept.next), 0),
+            Replay::AfterEvent(_) => (kept.oldest(), 0),
         };
         Subscription {
             ring: Arc::clone(self),
@@ -241,5 +265,22 @@ mod tests {
         let [first, second] = [all.try_next().unwrap(), all.try_next().unwrap()];
         assert!(first.event_id < second.event_id);
         assert_ne!(first.event_id.to_string(), second.event_id.to_string());
+    }
+
+    #[test]
+    fn a_stream_goes_on_after_the_event_it_saw_last() {
+        let ring = ring();
+        (1..=5).for_each(|seq| emit(&ring, "a", seq));
+        let mut first = ring.subscribe(None, Replay::Kept);
+        let seen = (0..3).filter_map(|_| first.try_next()).last().unwrap();
+        let id: EventId = seen.event_id.to_string().parse().unwrap();
+        let mut resumed = ring.subscribe(None, Replay::AfterEvent(id));
+        let seqs: Vec<_> = std::iter::from_fn(|| resumed.try_next())
+            .map(|event| event.seq)
+            .collect();
+        assert_eq!(seqs, [4, 5]);
+        let mut of_another_run = ring.subscribe(None, Replay::AfterEvent(EventId { run: !id.run, ..id }));
+        assert_eq!(of_another_run.try_next().unwrap().seq, 1);
+        assert!("nonsense".parse::<EventId>().is_err());
     }
 }

@@ -18,13 +18,27 @@ use super::install::version_row;
 use super::ongoing::Ongoing;
 use super::options::{Approval, UpgradeOptions};
 use super::replace::Replacement;
-use super::state::State;
+use super::state::{Operation, State};
+use super::status::PluginStatus;
 use super::stop::CLEANUP_TIME;
+use super::supervisor::Supervisor;
 use crate::event::EventKind;
 use crate::policy::PolicyError;
 
 /// How long the old generation may clean up when only its configuration changes (lifecycle.md, step 6).
 const CONFIG_CLEANUP_TIME: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    /// Lets a plugin do what is in the list and no more, in one step. A plugin that runs is reloaded.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload).
+    pub async fn set_grants(&self, id: &str, permissions: Vec<String>) -> Result<PluginStatus, TransitionError> {
+        let work = move |ongoing: Arc<Ongoing>| ongoing.set_grants(permissions);
+        self.operate(id, Operation::Grant, work).await
+    }
+}
 
 impl Ongoing {
     pub(super) async fn reload(self: Arc<Self>) -> Result<(), TransitionError> {
@@ -36,9 +50,16 @@ impl Ongoing {
         self.put_in_place(candidate, None, CLEANUP_TIME).await
     }
 
-    pub(super) async fn update_config(self: Arc<Self>, config: Map<String, Value>) -> Result<(), TransitionError> {
-        self.tell_reloading();
+    pub(super) async fn update_config(
+        self: Arc<Self>,
+        config: Map<String, Value>,
+        seen: Option<Map<String, Value>>,
+    ) -> Result<(), TransitionError> {
         let row = self.row();
+        if seen.is_some_and(|seen| seen != *row.effective_config()) {
+            return Err(TransitionError::ConfigChanged);
+        }
+        self.tell_reloading();
         let active = VersionRow {
             config: Some(config.clone()),
             ..row.active.clone()
@@ -122,6 +143,23 @@ impl Ongoing {
         let everyones = Permission::granted_to_everyone().filter(|permission| permissions.contains(permission));
         grants.withheld.extend(everyones);
         self.change_grants(grants, (Vec::new(), permissions)).await
+    }
+
+    async fn set_grants(self: Arc<Self>, permissions: Vec<String>) -> Result<(), TransitionError> {
+        let mut wanted = BTreeSet::new();
+        for permission in &permissions {
+            wanted.extend(expand(permission)?);
+        }
+        let before = self.row().grants;
+        let granted = wanted.iter().filter(|permission| !before.granted.contains(permission));
+        let revoked = before.granted.iter().filter(|permission| !wanted.contains(permission));
+        let changed = (granted.cloned().collect(), revoked.cloned().collect());
+        let withheld = before.withheld.iter().filter(|permission| !wanted.contains(permission));
+        let grants = Grants {
+            withheld: withheld.cloned().collect(),
+            granted: wanted,
+        };
+        self.change_grants(grants, changed).await
     }
 
     async fn change_grants(

@@ -147,6 +147,9 @@ pub enum TransitionError {
         /// What for.
         difference: Box<Difference>,
     },
+    /// The configuration is not the one that was to be replaced. Nothing was changed.
+    #[error("somebody else has changed the configuration")]
+    ConfigChanged,
     /// There is no earlier version.
     #[error("there is no earlier version to go back to")]
     NoRollbackVersion,
@@ -196,6 +199,7 @@ impl TransitionError {
             Self::Quarantined(error) => Some(error),
             Self::Data(error) => Some(error),
             Self::ApprovalRequired { .. }
+            | Self::ConfigChanged
             | Self::NoRollbackVersion
             | Self::VersionNotKept { .. }
             | Self::ReloadFailed { .. }
@@ -216,6 +220,7 @@ impl Coded for TransitionError {
             Self::Quarantined(error) => error.code(),
             Self::Data(error) => error.code(),
             Self::ApprovalRequired { .. } => Code::ApprovalRequired,
+            Self::ConfigChanged => Code::InvalidState,
             Self::NoRollbackVersion | Self::VersionNotKept { .. } => Code::NoRollbackVersion,
             Self::ReloadFailed { .. } => Code::ReloadFailed,
             Self::RollbackFailed { .. } => Code::RollbackFailed,
@@ -233,7 +238,7 @@ impl Coded for TransitionError {
             Self::Quarantined(error) => error.blame(),
             Self::Data(error) => error.blame(),
             Self::ApprovalRequired { .. } => Blame::Policy,
-            Self::NoRollbackVersion | Self::VersionNotKept { .. } => Blame::Conflict,
+            Self::ConfigChanged | Self::NoRollbackVersion | Self::VersionNotKept { .. } => Blame::Conflict,
             Self::ReloadFailed { cause } | Self::RollbackFailed { cause } => cause.blame(),
         }
     }
@@ -253,6 +258,7 @@ impl Coded for TransitionError {
             | Self::Storage(_)
             | Self::Quarantined(_)
             | Self::Data(_)
+            | Self::ConfigChanged
             | Self::NoRollbackVersion => self.passed_on().map(Coded::details).unwrap_or_default(),
         }
     }
@@ -270,6 +276,7 @@ impl Coded for TransitionError {
             | Self::Quarantined(_)
             | Self::Data(_)
             | Self::VersionNotKept { .. }
+            | Self::ConfigChanged
             | Self::NoRollbackVersion => self.passed_on().map(Coded::help).unwrap_or_default(),
         }
     }

@@ -146,7 +146,7 @@ impl Host {
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = trust;
     }
 
-    fn trust(&self) -> TrustStore {
+    pub(super) fn trust(&self) -> TrustStore {
         self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -26,6 +26,7 @@ mod managed;
 mod ongoing;
 mod options;
 mod preview;
+mod redaction;
 mod replace;
 mod restore;
 mod retry;
@@ -53,6 +54,7 @@ pub use self::error::{HostStopped, InstallError, NotFound, OperationInProgress, 
 pub use self::health::HealthCheckFailed;
 pub use self::options::{Approval, Audited, DisableOptions, InstallOptions, LastState, PluginData, UpgradeOptions};
 pub use self::preview::UpgradePreview;
+pub use self::redaction::REDACTED;
 pub use self::schedule::{ScheduleError, ScheduleStatus};
 pub use self::state::{Admission, InvalidState, Operation, State};
 pub use self::status::{Draining, Failure, Health, KeptVersion, PluginStatus, RunningOperation, Transition};

@@ -28,6 +28,7 @@ use crate::event::{Replay, Subscription};
 use crate::native::StartRetries;
 use crate::policy::Policy;
 use crate::sandbox::Runtime;
+use crate::services::Clock;
 use crate::span;
 
 /// Commands that wait while a plugin is replaced, unless set otherwise: at 500 commands a second, two seconds of them.
@@ -207,7 +208,22 @@ impl Supervisor {
     ///
     /// As [`reload`](Self::reload).
     pub async fn update_config(&self, id: &str, config: Map<String, Value>) -> Result<PluginStatus, TransitionError> {
-        let work = move |ongoing: Arc<Ongoing>| ongoing.update_config(config);
+        let work = move |ongoing: Arc<Ongoing>| ongoing.update_config(config, None);
+        self.operate(id, Operation::UpdateConfig, work).await
+    }
+
+    /// As [`update_config`](Self::update_config), unless somebody has changed it since it was `seen`.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload), and [`ConfigChanged`](TransitionError::ConfigChanged).
+    pub async fn replace_config(
+        &self,
+        id: &str,
+        seen: Map<String, Value>,
+        config: Map<String, Value>,
+    ) -> Result<PluginStatus, TransitionError> {
+        let work = move |ongoing: Arc<Ongoing>| ongoing.update_config(config, Some(seen));
         self.operate(id, Operation::UpdateConfig, work).await
     }
 
@@ -301,6 +317,24 @@ impl Supervisor {
     /// [`NotFound`] with the nearest name there is.
     pub fn config(&self, id: &str) -> Result<Option<Map<String, Value>>, NotFound> {
         Ok(self.host.find(id)?.view().row.active.config.clone())
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.host.disk.path()
+    }
+
+    /// The clock that everything here goes by.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.host.runtime.services().clock
+    }
+
+    /// How long running commands are waited for when a plugin is replaced.
+    #[must_use]
+    pub fn drain_timeout(&self) -> Duration {
+        self.host.settings.drain_timeout
     }
 
     /// Who needs whom, and who starts when.

@@ -19,6 +19,12 @@ use crate::audit::{AuditAction, AuditEntry, AuditOutcome};
 use crate::event::EventKind;
 
 impl Supervisor {
+    /// Whom this host trusts.
+    #[must_use]
+    pub fn trust(&self) -> TrustStore {
+        self.host.trust()
+    }
+
     /// Replaces whose word counts. Plugins that run and whose bundle or key the new store revokes are disabled at once,
     /// without a word of theirs; the others go on, and what is started from now on has to be vouched for anew.
     ///

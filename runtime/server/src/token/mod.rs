@@ -4,6 +4,7 @@
 //! a copy of the file opens nothing.
 
 mod file;
+mod list;
 mod scope;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 pub use self::file::{TokenFile, TokenFileError};
+pub use self::list::TokenList;
 pub use self::scope::{Scope, Scopes, UnknownScope};
 
 /// What every token begins with, so that a scanner for leaked secrets recognises one.
@@ -97,6 +99,12 @@ pub(crate) fn identify(tokens: &[Token], secret: &str, now: Timestamp) -> Option
         scopes: token.scopes,
         digest: token.digest,
     })
+}
+
+/// Whether a token is still accepted that was before.
+pub(crate) fn is_current<'a>(tokens: impl IntoIterator<Item = &'a Token>, identity: &Identity, now: Timestamp) -> bool {
+    let mut tokens = tokens.into_iter();
+    tokens.any(|token| token.digest == identity.digest && token.is_valid_at(now))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod rows;
 mod schedules;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -51,6 +51,11 @@ impl Disk {
         };
         disk.repair(now)?;
         Ok(disk)
+    }
+
+    /// The folder itself.
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     fn repair(&self, now: SystemTime) -> Result<(), StoreError> {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use clap::Args;
 use palisade::{
     AuditAction, AuditEntry, AuditEvents, AuditLog, AuditOutcome, Clock, Code, DataDirectory, EventKind, HostServices,
-    HttpClient, Journal, LocalBus, LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage,
-    Supervisor, SupervisorSettings, TransitionError, TrustStore, Visible,
+    HttpClient, Journal, LocalBus, LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage, Supervisor,
+    SupervisorSettings, TransitionError, TrustStore, Visible,
 };
 use palisade_signer::{Failure, Format, HostError, Surroundings, Terminal, TrustOptions};
 use serde_json::Map;

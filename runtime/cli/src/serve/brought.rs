@@ -29,7 +29,14 @@ pub(super) fn read(path: &Path, surroundings: &Surroundings) -> Result<Vec<Token
     let lines = (1..).zip(text.lines()).filter(|(_, line)| is_entry(line));
     let tokens = lines.map(|(number, line)| {
         let name = format!("{file}:{number}");
-        token(&name, line).map_err(|error| Line { path: path.to_owned(), number, error }.into())
+        token(&name, line).map_err(|error| {
+            Line {
+                path: path.to_owned(),
+                number,
+                error,
+            }
+            .into()
+        })
     });
     tokens.collect()
 }
@@ -73,7 +80,10 @@ fn refuse_shared(path: &Path) -> Result<(), Shared> {
         use std::os::unix::fs::PermissionsExt;
         let mode = fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o777);
         if mode & 0o077 != 0 {
-            return Err(Shared { path: path.to_owned(), mode });
+            return Err(Shared {
+                path: path.to_owned(),
+                mode,
+            });
         }
     }
     #[cfg(not(unix))]

@@ -111,9 +111,17 @@ impl Serve {
 
     /// Leaves readable what is read again later. Folders, because a file that changes comes as a new one.
     fn confinement(&self, settings: &Settings, surroundings: &Surroundings) -> Confinement {
-        let files = self.config.iter().chain(&settings.token_file).chain(&settings.trust.trust);
+        let files = self
+            .config
+            .iter()
+            .chain(&settings.token_file)
+            .chain(&settings.trust.trust);
         let folders = files.map(|file| folder_of(file).to_owned());
-        let store = settings.trust.trust_store.as_ref().or(surroundings.default_trust_dir.as_ref());
+        let store = settings
+            .trust
+            .trust_store
+            .as_ref()
+            .or(surroundings.default_trust_dir.as_ref());
         let folders = folders.chain(store.cloned()).chain(settings.watch.clone());
         folders.fold(Confinement::default(), Confinement::read)
     }
@@ -132,6 +140,8 @@ impl Listening {
 
 impl Answer for Listening {
     fn write_for_people(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.addresses.iter().try_for_each(|address| writeln!(out, "listening on {address}"))
+        self.addresses
+            .iter()
+            .try_for_each(|address| writeln!(out, "listening on {address}"))
     }
 }

@@ -107,7 +107,12 @@ impl Options {
     }
 
     fn start_from(&mut self, folder: &Path) {
-        let single = [&mut self.data_dir, &mut self.watch, &mut self.token_file, &mut self.trust_store];
+        let single = [
+            &mut self.data_dir,
+            &mut self.watch,
+            &mut self.token_file,
+            &mut self.trust_store,
+        ];
         for path in single.into_iter().flatten().chain(&mut self.trust) {
             *path = folder.join(&*path);
         }
@@ -134,7 +139,10 @@ impl SettingsError {
         let place = match &self {
             Self::Malformed(error) => error.span().map(|span| (span, error.message().to_owned())),
             Self::Unknown { key, .. } => {
-                let start = text.match_indices(key.as_str()).map(|(at, _)| at).find(|at| starts_a_line(text, *at));
+                let start = text
+                    .match_indices(key.as_str())
+                    .map(|(at, _)| at)
+                    .find(|at| starts_a_line(text, *at));
                 start.map(|start| (start..start + key.len(), "unknown".to_owned()))
             }
         };
@@ -145,7 +153,10 @@ impl SettingsError {
 
 fn starts_a_line(text: &str, at: usize) -> bool {
     let before = text.get(..at).unwrap_or_default();
-    before.rsplit('\n').next().is_none_or(|line| line.trim_matches(['"', ' ', '\t', '[']).is_empty())
+    before
+        .rsplit('\n')
+        .next()
+        .is_none_or(|line| line.trim_matches(['"', ' ', '\t', '[']).is_empty())
 }
 
 impl Coded for SettingsError {
@@ -166,7 +177,9 @@ impl Coded for SettingsError {
             Self::Malformed(_) => Map::new(),
             Self::Unknown { key, suggestion } => {
                 let facts = [("argument", Some(key)), ("suggestion", suggestion.as_ref())];
-                let known = facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact?.clone().into())));
+                let known = facts
+                    .into_iter()
+                    .filter_map(|(name, fact)| Some((name.to_owned(), fact?.clone().into())));
                 known.collect()
             }
         }
@@ -175,7 +188,9 @@ impl Coded for SettingsError {
     fn help(&self) -> Vec<String> {
         match self {
             Self::Malformed(_) => Vec::new(),
-            Self::Unknown { suggestion: Some(word), .. } => vec![format!("did you mean `{word}`?")],
+            Self::Unknown {
+                suggestion: Some(word), ..
+            } => vec![format!("did you mean `{word}`?")],
             Self::Unknown { suggestion: None, .. } => vec![format!("settings: {}", Options::names().join(", "))],
         }
     }
@@ -190,7 +205,10 @@ mod tests {
         for name in Options::names() {
             // Whatever the value is wrong about, it is not the name.
             let error = Options::parse(&format!("{name} = {{}}")).unwrap_err().to_string();
-            assert!(!error.contains("unknown field") && !error.contains("there is no setting"), "{error}");
+            assert!(
+                !error.contains("unknown field") && !error.contains("there is no setting"),
+                "{error}"
+            );
         }
     }
 
@@ -199,7 +217,10 @@ mod tests {
         let error = Options::parse("lisen = \"127.0.0.1:1\"").unwrap_err();
         assert_eq!(error.to_string(), "there is no setting `lisen`");
         assert_eq!(error.help(), ["did you mean `listen`?"]);
-        assert!(matches!(Options::parse("[listen]\nx = 1"), Err(SettingsError::Malformed(_))));
+        assert!(matches!(
+            Options::parse("[listen]\nx = 1"),
+            Err(SettingsError::Malformed(_))
+        ));
         assert!(Options::parse("max-connections = 0").is_err());
         assert!(Options::parse("drain-timeout = 60").is_err());
     }

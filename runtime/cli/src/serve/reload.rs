@@ -78,7 +78,10 @@ impl<'a> Reload<'a> {
     fn take_tokens(&self, tokens: Vec<palisade_server::Token>) {
         let (before, after) = (self.tokens.tokens(), &tokens);
         let names = |gone: &[palisade_server::Token], kept: &[palisade_server::Token]| {
-            let names = gone.iter().filter(|token| !kept.contains(token)).map(|token| token.name.clone());
+            let names = gone
+                .iter()
+                .filter(|token| !kept.contains(token))
+                .map(|token| token.name.clone());
             names.collect::<Vec<_>>().join(", ")
         };
         let (revoked, added) = (names(&before, after), names(after, &before));
@@ -94,7 +97,11 @@ impl<'a> Reload<'a> {
         let store = settings.trust_store(self.server.surroundings)?;
         let before = self.settings.loosened();
         // On record before it has an effect, as at the start.
-        for setting in settings.loosened().into_iter().filter(|setting| !before.contains(setting)) {
+        for setting in settings
+            .loosened()
+            .into_iter()
+            .filter(|setting| !before.contains(setting))
+        {
             self.house.audit.append(loosening(setting))?;
             self.server.voice.warn(&format!("{setting} holds from now on"));
         }
@@ -104,7 +111,9 @@ impl<'a> Reload<'a> {
             self.server.voice.warn(&format!("{id} is revoked, and was stopped"));
         }
         if let Some(error) = changed.unrecorded {
-            self.server.voice.warn(&format!("the audit trail does not say that the trust store was read: {error}"));
+            self.server.voice.warn(&format!(
+                "the audit trail does not say that the trust store was read: {error}"
+            ));
         }
         self.note("the trust store was read again");
         Ok(())

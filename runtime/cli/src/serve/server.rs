@@ -67,7 +67,9 @@ impl Server<'_> {
             answering: None,
             ending: ending.clone(),
         };
-        running.tasks.spawn(signals::obey(ending, ask).map_err(HostError::Threads)?);
+        running
+            .tasks
+            .spawn(signals::obey(ending, ask).map_err(HostError::Threads)?);
         let events = house.supervisor.subscribe(None, Replay::Nothing);
         running.tasks.spawn(tell_warnings(events, self.voice.clone()));
         let served = self.serve(house, handed, &mut running, terminal).await;
@@ -88,7 +90,8 @@ impl Server<'_> {
         // Those that do not start are told about, and the others are served.
         let started = running.ending.run_until_cancelled(house.supervisor.start()).await;
         for (id, error) in started.unwrap_or_default() {
-            self.voice.report(Failure::from(error).about_plugin(id), self.surroundings);
+            self.voice
+                .report(Failure::from(error).about_plugin(id), self.surroundings);
         }
         house.cache_warnings.tell(terminal);
         let listening = Listening::on(&handed.sockets);

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use sd_notify::NotifyState;
 use super::voice::Voice;
+use sd_notify::NotifyState;
 
 pub(super) struct ServiceManager<'a>(pub(super) &'a Voice);
 

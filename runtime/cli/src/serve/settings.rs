@@ -51,7 +51,10 @@ impl Settings {
             watch: options.watch.or(file.watch),
             token_file: options.token_file.or(file.token_file),
             drain_timeout: options.drain_timeout.or(file.drain_timeout).unwrap_or(DRAIN_TIMEOUT),
-            shutdown_timeout: options.shutdown_timeout.or(file.shutdown_timeout).unwrap_or(SHUTDOWN_TIMEOUT),
+            shutdown_timeout: options
+                .shutdown_timeout
+                .or(file.shutdown_timeout)
+                .unwrap_or(SHUTDOWN_TIMEOUT),
             max_connections: options
                 .max_connections
                 .or(file.max_connections)
@@ -136,7 +139,11 @@ mod tests {
         // Without the comment signs, every line of it is a setting that parses.
         let all: String = EXAMPLE
             .lines()
-            .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or(line))
+            .map(|line| {
+                line.strip_prefix("# ")
+                    .filter(|line| line.contains(" = "))
+                    .unwrap_or(line)
+            })
             .map(|line| format!("{line}\n"))
             .collect();
         Options::parse(&all).unwrap();

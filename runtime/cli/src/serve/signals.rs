@@ -34,10 +34,9 @@ mod kernel {
         pub(super) async fn next(&mut self) -> Signal {
             poll_fn(|context| {
                 let mut streams = self.streams.iter_mut();
-                match streams.find(|(stream, _)| stream.poll_recv(context).is_ready()) {
-                    Some((_, meaning)) => Poll::Ready(*meaning),
-                    None => Poll::Pending,
-                }
+                let come =
+                    streams.find_map(|(stream, meaning)| stream.poll_recv(context).is_ready().then_some(*meaning));
+                come.map_or(Poll::Pending, Poll::Ready)
             })
             .await
         }
@@ -70,7 +69,9 @@ mod kernel {
 enum Signal {
     Reload,
     /// With the exit code of a process that ends at once because of it.
-    End { code: i32 },
+    End {
+        code: i32,
+    },
 }
 
 /// Cancels `ending` when the process is to end, and ends it when it is asked once more. Asks for a `reload` otherwise.

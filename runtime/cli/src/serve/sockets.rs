@@ -57,12 +57,18 @@ impl Sockets {
 
     /// The sockets for the current runtime.
     pub(super) fn listen(self) -> io::Result<Vec<tokio::net::TcpListener>> {
-        self.0.into_iter().map(|(socket, _)| tokio::net::TcpListener::from_std(socket)).collect()
+        self.0
+            .into_iter()
+            .map(|(socket, _)| tokio::net::TcpListener::from_std(socket))
+            .collect()
     }
 
     /// Whoever is not on this machine needs a token, so there has to be one.
     pub(super) fn refuse_without_token(&self, folder: &Path, brought: &[Token]) -> Result<(), Failure> {
-        let Some(address) = self.addresses().find(|address| !address.ip().to_canonical().is_loopback()) else {
+        let Some(address) = self
+            .addresses()
+            .find(|address| !address.ip().to_canonical().is_loopback())
+        else {
             return Ok(());
         };
         if brought.is_empty() && TokenFile::in_directory(folder).tokens()?.is_empty() {
@@ -79,7 +85,9 @@ pub(super) fn connections(asked: usize, voice: &Voice) -> usize {
     let possible = files.saturating_sub(OTHER_FILES).max(MIN_CONNECTIONS);
     let possible = usize::try_from(possible).unwrap_or(usize::MAX);
     if possible < asked {
-        voice.warn(&format!("the system allows {files} open files, so at most {possible} connections"));
+        voice.warn(&format!(
+            "the system allows {files} open files, so at most {possible} connections"
+        ));
     }
     asked.min(possible)
 }

@@ -60,7 +60,9 @@ enum Looked {
 
 /// Whether a folder can be watched.
 pub(super) fn check(folder: &Path) -> Result<(), Failure> {
-    fs::read_dir(folder).map(drop).map_err(|error| unwatchable(folder, error).into())
+    fs::read_dir(folder)
+        .map(drop)
+        .map_err(|error| unwatchable(folder, error).into())
 }
 
 fn unwatchable(folder: &Path, error: io::Error) -> WatchError {
@@ -133,7 +135,10 @@ impl Watch {
 
     fn open(&self, path: &Path) -> Result<Found, Failure> {
         let bytes = read_file(path, Kind::BUNDLE)?;
-        let bundle = self.trusted.store().verify(Bundle::open(bytes.clone())?, SystemTime::now())?;
+        let bundle = self
+            .trusted
+            .store()
+            .verify(Bundle::open(bytes.clone())?, SystemTime::now())?;
         let path = path.to_owned();
         Ok(Found { path, bundle, bytes })
     }
@@ -166,13 +171,20 @@ impl Watch {
             // Also one that was rolled back from: whoever did that meant it.
             Ok(status) if status.versions.iter().any(|kept| is_known(kept.digest)) => Ok(()),
             Ok(status) => {
-                let upgraded = self.supervisor.upgrade(&id, found.bytes.clone(), UpgradeOptions::default()).await;
+                let upgraded = self
+                    .supervisor
+                    .upgrade(&id, found.bytes.clone(), UpgradeOptions::default())
+                    .await;
                 upgraded.map_err(|error| self.explained(Failure::from(error).about_plugin(&id), found))?;
-                self.voice.note(&format!("upgraded {id} {} to {version}", status.version));
+                self.voice
+                    .note(&format!("upgraded {id} {} to {version}", status.version));
                 Ok(())
             }
             Err(_) => {
-                let installed = self.supervisor.install(found.bytes.clone(), InstallOptions::default()).await;
+                let installed = self
+                    .supervisor
+                    .install(found.bytes.clone(), InstallOptions::default())
+                    .await;
                 let installed = installed.map_err(TransitionError::from);
                 installed.map_err(|error| self.explained(Failure::from(error).about_plugin(&id), found))?;
                 self.voice.note(&format!("installed {id} {version}"));

@@ -28,6 +28,9 @@ use crate::telemetry;
 /// How long the end of all plugins may take: each may clean up for 30 s, and most are done at once.
 const SHUTDOWN: Duration = Duration::from_secs(60);
 
+/// How long tasks that have nothing more to do may take to end. One that compiles for nobody any more is not waited for.
+const LET_GO: Duration = Duration::from_secs(2);
+
 /// Who the audit trail says it was.
 const ACTOR: &str = "cli";
 
@@ -296,8 +299,8 @@ impl House {
     pub(crate) fn serve<T>(self, work: impl AsyncFnOnce(&Self) -> T) -> T {
         let done = self.executor.block_on(work(&self));
         let Self { executor, journal, .. } = self;
-        // A thread that still compiles for nobody is not waited for.
-        executor.shutdown_background();
+        // Whatever holds a database lets go of it, so that it is closed in order.
+        executor.shutdown_timeout(LET_GO);
         // What was said is written down when the program ends.
         drop(journal);
         done

@@ -155,6 +155,7 @@ impl Server<'_> {
         if let Some(mut answering) = answering.filter(|answering| !answering.is_finished()) {
             if timeout(LAST_ANSWERS, &mut answering).await.is_err() {
                 answering.abort();
+                let _ = answering.await;
             }
         }
         tasks.shutdown().await;

@@ -26,6 +26,7 @@ mod permissions;
 mod readme;
 mod recording;
 mod samples;
+mod server;
 mod session;
 mod waiting;
 mod wasi;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use palisade::{Blame, Code, Coded};
 use palisade_server::{Scope, Scopes, Token, UnknownScope};
+use palisade_signer::Failure;
 use palisade_signer::input::{Kind, read_text};
-use palisade_signer::{Failure, Surroundings};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -17,12 +17,12 @@ const FILE: Kind = Kind::new("token file", 256 * 1024);
 const MIN_CHARACTERS: usize = 22;
 
 /// Reads a file of tokens: one a line, after it its scopes with commas between them, all when there are none. `#` begins
-/// a comment. Each is called by the name of the file and its line.
-pub(super) fn read(path: &Path, surroundings: &Surroundings) -> Result<Vec<Token>, Failure> {
+/// a comment. Each is called by the name of the file and its line. In the folder of `credentials`, the file may look as if
+/// others could read it.
+pub(super) fn read(path: &Path, credentials: Option<&Path>) -> Result<Vec<Token>, Failure> {
     let text = read_text(path, FILE)?;
     // systemd hands credentials over in a folder for this service alone, and lets it in by a list that looks like group bits.
-    let folder = surroundings.credentials_dir.as_deref();
-    if !folder.is_some_and(|folder| path.starts_with(folder)) {
+    if !credentials.is_some_and(|folder| path.starts_with(folder)) {
         refuse_shared(path)?;
     }
     let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -194,9 +194,12 @@ mod tests {
         fs::write(&file, format!("# mine\n\n{SECRET}\n")).unwrap();
         for (mode, is_good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(read(&file).is_ok(), is_good, "{mode:o}");
+            assert_eq!(read(&file, None).is_ok(), is_good, "{mode:o}");
         }
+        // As systemd hands it over.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).unwrap();
+        assert!(read(&file, Some(folder.path())).is_ok() && read(&file, Some(Path::new("/run"))).is_err());
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(read(&file).unwrap()[0].name, "tokens:3");
+        assert_eq!(read(&file, None).unwrap()[0].name, "tokens:3");
     }
 }

@@ -49,7 +49,12 @@ pub(super) struct Options {
     #[serde(deserialize_with = "time")]
     pub(super) drain_timeout: Option<Duration>,
 
-    /// How long the end may take: answers under way, and the cleanup of every plugin [default: 60s]
+    /// How long requests are still taken once /readyz says that the end has begun [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[serde(deserialize_with = "time")]
+    pub(super) shutdown_delay: Option<Duration>,
+
+    /// How long the end may take after that: answers under way, and the cleanup of every plugin [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     #[serde(deserialize_with = "time")]
     pub(super) shutdown_timeout: Option<Duration>,

@@ -63,16 +63,9 @@ impl<'a> Reload<'a> {
         if let Err(failure) = self.trust(&settings).await {
             self.keep("trust store", settings.trust.explain(failure));
         }
-        self.settings = Settings {
-            // Compared with what is the case.
-            listen: self.settings.listen,
-            hosts: self.settings.hosts.clone(),
-            data: self.settings.data.clone(),
-            watch: self.settings.watch.clone(),
-            drain_timeout: self.settings.drain_timeout,
-            max_connections: self.settings.max_connections,
-            ..settings
-        };
+        // The others are compared with what is the case, which is what they were at the start.
+        self.settings.trust = settings.trust;
+        self.settings.allow_unsigned = settings.allow_unsigned;
     }
 
     fn take_tokens(&self, tokens: Vec<palisade_server::Token>) {

@@ -8,7 +8,7 @@ use palisade_server::{ServiceSettings, Token, TokenList, router};
 use palisade_signer::{Conclusion, Failure, HostError, Surroundings, Terminal};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::reload::{Reload, Trusted};
@@ -42,7 +42,10 @@ pub(super) struct Handed {
 
 /// What ends before the plugins do.
 struct Running {
+    /// The server says that it is about to end.
     ending: CancellationToken,
+    /// It takes no more requests.
+    closing: CancellationToken,
     /// Whoever asks for the settings to be read again.
     asked: Receiver<()>,
     /// Ends with it.
@@ -66,6 +69,7 @@ impl Server<'_> {
             asked,
             answering: None,
             ending: ending.clone(),
+            closing: CancellationToken::new(),
         };
         running
             .tasks
@@ -108,7 +112,7 @@ impl Server<'_> {
             ..ListenSettings::default()
         };
         let listeners = handed.sockets.listen().map_err(HostError::Threads)?;
-        let answering = listen::serve(listeners, router(service), settings, running.ending.clone());
+        let answering = listen::serve(listeners, router(service), settings, running.closing.clone());
         running.answering = Some(tokio::spawn(answering));
         let trusted = Trusted::new(handed.trust);
         if let Some(folder) = &self.settings.watch {
@@ -137,12 +141,17 @@ impl Server<'_> {
     async fn end(&self, supervisor: &Supervisor, running: Running) {
         let Running {
             ending,
+            closing,
             mut tasks,
             mut answering,
             ..
         } = running;
         ending.cancel();
         ServiceManager(self.voice).stopping();
+        if answering.is_some() {
+            sleep(self.settings.shutdown_delay).await;
+        }
+        closing.cancel();
         let (start, time) = (Instant::now(), self.settings.shutdown_timeout);
         if let Some(answering) = &mut answering {
             // What takes longer than half of the time is cut off by the end of its plugin, and answered so.

@@ -34,6 +34,7 @@ pub(super) struct Settings {
     pub(super) watch: Option<PathBuf>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) drain_timeout: Duration,
+    pub(super) shutdown_delay: Duration,
     pub(super) shutdown_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) trust: TrustOptions,
@@ -51,6 +52,7 @@ impl Settings {
             watch: options.watch.or(file.watch),
             token_file: options.token_file.or(file.token_file),
             drain_timeout: options.drain_timeout.or(file.drain_timeout).unwrap_or(DRAIN_TIMEOUT),
+            shutdown_delay: options.shutdown_delay.or(file.shutdown_delay).unwrap_or_default(),
             shutdown_timeout: options
                 .shutdown_timeout
                 .or(file.shutdown_timeout)
@@ -73,7 +75,10 @@ impl Settings {
     /// The tokens of the file that was named.
     pub(super) fn brought_tokens(&self, surroundings: &Surroundings) -> Result<Vec<Token>, Failure> {
         let file = self.token_file.as_deref();
-        file.map_or_else(|| Ok(Vec::new()), |file| brought::read(file, surroundings))
+        file.map_or_else(
+            || Ok(Vec::new()),
+            |file| brought::read(file, surroundings.credentials_dir.as_deref()),
+        )
     }
 
     /// The settings that let through what is refused otherwise.
@@ -89,6 +94,8 @@ impl Settings {
             ("data-dir", self.data != before.data),
             ("watch", self.watch != before.watch),
             ("drain-timeout", self.drain_timeout != before.drain_timeout),
+            ("shutdown-delay", self.shutdown_delay != before.shutdown_delay),
+            ("shutdown-timeout", self.shutdown_timeout != before.shutdown_timeout),
             ("max-connections", self.max_connections != before.max_connections),
         ];
         given(differ)

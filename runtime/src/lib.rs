@@ -57,6 +57,7 @@ mod event;
 mod journal;
 mod lifecycle;
 mod limits;
+mod measures;
 mod native;
 mod output;
 mod policy;
@@ -83,6 +84,7 @@ pub use crate::event::{
 pub use crate::journal::{EventLine, Journal, JournalError, JournalLine, JournalReader, LogLine};
 pub use crate::lifecycle::*;
 pub use crate::limits::{LimitRow, LimitSettings, Limits, Reached};
+pub use crate::measures::{BUCKETS_US, CallTimings, Counts, HostMeasures, PluginMeasures, Timings};
 pub use crate::native::*;
 pub use crate::output::{Output, OutputError};
 pub use crate::policy::{AdmittedBundle, Grant, Policy, PolicyError};

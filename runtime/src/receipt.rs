@@ -123,7 +123,7 @@ macro_rules! host_calls {
         }
 
         impl HostCall {
-            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The name it is imported by.
             pub(crate) fn name(self) -> &'static str {
@@ -154,7 +154,7 @@ host_calls! {
 }
 
 impl HostCall {
-    fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self as usize
     }
 }

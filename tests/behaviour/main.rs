@@ -8,6 +8,7 @@
 )]
 
 mod abi;
+mod api;
 mod audit;
 mod cli;
 mod compile;

@@ -13,6 +13,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::Instrument as _;
 
 use self::trace::TraceParent;
 use crate::denied::Denied;
@@ -43,14 +44,16 @@ const SECURITY: [(HeaderName, HeaderValue); 4] = [
 
 /// The middleware around everything.
 pub(crate) async fn door(State(service): State<Service>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.headers);
     let trace = TraceParent::of(parts.headers.get(TRACE_PARENT));
     let (uri, is_head) = (parts.uri.clone(), parts.method == axum::http::Method::HEAD);
+    let span = trace.span(parts.method.as_str(), parts.uri.path());
     let mut response = match look_at(&service, &parts) {
         Ok(()) => {
-            parts.extensions.insert(trace);
-            next.run(Request::from_parts(parts, body)).await
+            next.run(Request::from_parts(parts, body))
+                .instrument(span.clone())
+                .await
         }
         Err(denied) => Rejection::from(denied).into_response(),
     };
@@ -71,11 +74,12 @@ pub(crate) async fn door(State(service): State<Service>, request: Request, next:
             *response.body_mut() = axum::body::Body::empty();
         }
     }
+    span.record("status", response.status().as_u16());
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
         headers.entry(name).or_insert(value);
     }
-    if let Some(trace) = trace.answer() {
+    if let Some(trace) = trace.answer(&span) {
         headers.insert(TRACE_PARENT, trace);
     }
     headers.insert(REQUEST_ID, request_id);

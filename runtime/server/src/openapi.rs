@@ -1,5 +1,7 @@
 //! The API as OpenAPI 3.1, made from its endpoints.
 
+use std::collections::BTreeMap;
+
 use palisade::{Blame, Code};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -20,13 +22,15 @@ pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
         settings.meta_schema = None;
     });
     let mut generator = settings.into_generator();
-    let mut paths: Map<String, Value> = Map::new();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for endpoint in endpoints {
         let method = endpoint.method.as_str().to_ascii_lowercase();
         let mut add = |path: &str, with_id: bool| {
             let operation = operation(endpoint, with_id, &mut generator);
-            let item = paths.entry(path).or_insert_with(|| json!({}));
-            item[method.as_str()] = operation;
+            paths
+                .entry(path.to_owned())
+                .or_default()
+                .insert(method.clone(), operation);
         };
         add(endpoint.path, endpoint.path.contains("{id}"));
         if let Some(alias) = endpoint.alias() {
@@ -34,8 +38,8 @@ pub(crate) fn document(endpoints: &[Endpoint]) -> Value {
         }
     }
     let mut schemas = generator.take_definitions(true);
-    schemas.insert("Problem".to_owned(), problem());
-    schemas.insert("ClassicProblem".to_owned(), classic_problem());
+    schemas.insert("Problem".to_owned(), problem(false));
+    schemas.insert("ClassicProblem".to_owned(), problem(true));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -62,21 +66,20 @@ fn operation(endpoint: &Endpoint, with_id: bool, generator: &mut SchemaGenerator
     } else {
         ""
     };
-    let mut operation = json!({
-        "operationId": format!("{}{suffix}", endpoint.name),
-        "summary": endpoint.summary,
-        "parameters": parameters(endpoint, with_id),
-        "responses": responses(endpoint, generator),
-        "security": endpoint.scope.map(|scope| json!([{"token": [scope.as_str()]}])).unwrap_or_else(|| json!([])),
-    });
+    let security = endpoint.scope.map(|scope| json!({"token": [scope.as_str()]}));
+    let mut operation = Map::from_iter([
+        ("operationId".to_owned(), json!(format!("{}{suffix}", endpoint.name))),
+        ("summary".to_owned(), json!(endpoint.summary)),
+        ("parameters".to_owned(), json!(parameters(endpoint, with_id))),
+        ("responses".to_owned(), responses(endpoint, generator)),
+        ("security".to_owned(), security.into_iter().collect()),
+    ]);
     if let Some(body) = &endpoint.body {
-        let schema = body.schema.to_value(generator);
-        operation["requestBody"] = json!({
-            "required": body.is_required,
-            "content": {body.media_type: {"schema": schema}}
-        });
+        let content = json!({body.media_type: {"schema": body.schema.to_value(generator)}});
+        let body = json!({"required": body.is_required, "content": content});
+        operation.insert("requestBody".to_owned(), body);
     }
-    operation
+    Value::Object(operation)
 }
 
 fn parameters(endpoint: &Endpoint, with_id: bool) -> Vec<Value> {
@@ -101,11 +104,15 @@ fn parameters(endpoint: &Endpoint, with_id: bool) -> Vec<Value> {
 fn responses(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     for answer in &endpoint.answers {
-        let schema = answer.schema.to_value(generator);
-        let response = responses
-            .entry(answer.status.to_string())
-            .or_insert_with(|| json!({"description": "What was asked for", "content": {}}));
-        response["content"][answer.media_type] = json!({"schema": schema});
+        let status = answer.status.to_string();
+        let of_same_status = endpoint.answers.iter().filter(|other| other.status == answer.status);
+        let content: Map<_, _> = of_same_status
+            .map(|answer| {
+                let schema = answer.schema.to_value(generator);
+                (answer.media_type.to_owned(), json!({"schema": schema}))
+            })
+            .collect();
+        responses.insert(status, json!({"description": "What was asked for", "content": content}));
     }
     let scoped = if endpoint.scope.is_some() { &SCOPED[..] } else { &[] };
     let name = if endpoint.is_classic {
@@ -145,43 +152,50 @@ fn codes() -> Vec<&'static str> {
     Code::ALL.iter().map(|code| code.as_str()).collect()
 }
 
-fn problem() -> Value {
+/// The schema of a problem document, as most calls answer with, or as older clients expect it.
+fn problem(is_classic: bool) -> Value {
     let blames: Vec<_> = Blame::ALL.iter().map(|blame| blame.as_str()).collect();
-    json!({
-        "type": "object",
-        "description": "RFC 9457, and the fields of docs/errors.md.",
-        "required": ["type", "title", "status", "detail", "code", "message", "details", "operation", "operation_id",
-            "timestamp", "severity", "recoverable"],
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "code": {"enum": codes()},
-            "message": {"type": "string"},
-            "details": {"type": "object"},
-            "plugin": {"type": "string"},
-            "operation": {"type": "string"},
-            "operation_id": {"type": "string", "description": "Under this the log of the server says more."},
-            "timestamp": {"type": "string", "format": "date-time"},
-            "severity": {"enum": ["low", "medium", "high", "critical"]},
-            "recoverable": {"type": "boolean", "description": "Whether the same request can succeed later."},
-            "blame": {"enum": blames},
-            "help": {"type": "array", "items": {"type": "string"}}
-        }
-    })
-}
-
-fn classic_problem() -> Value {
-    let mut problem = problem();
-    problem["description"] =
-        json!("As a problem, with `status` as the word and `timestamp` in seconds that older clients expect.");
-    problem["properties"]["status"] = json!({"const": "error"});
-    problem["properties"]["http_status"] = json!({"type": "integer"});
-    problem["properties"]["timestamp"] = json!({"type": "integer", "description": "Seconds since 1970."});
-    problem["required"]
-        .as_array_mut()
-        .into_iter()
-        .for_each(|required| required.push(json!("http_status")));
-    problem
+    let (status, timestamp, description) = match is_classic {
+        false => (
+            json!({"type": "integer"}),
+            json!({"type": "string", "format": "date-time"}),
+            "RFC 9457, and the fields of docs/errors.md.",
+        ),
+        true => (
+            json!({"const": "error"}),
+            json!({"type": "integer", "description": "Seconds since 1970."}),
+            "As a problem, with `status` as the word and `timestamp` in seconds that older clients expect.",
+        ),
+    };
+    let mut properties = Map::from_iter([
+        ("type".to_owned(), json!({"type": "string", "format": "uri"})),
+        ("title".to_owned(), json!({"type": "string"})),
+        ("status".to_owned(), status),
+        ("detail".to_owned(), json!({"type": "string"})),
+        ("code".to_owned(), json!({"enum": codes()})),
+        ("message".to_owned(), json!({"type": "string"})),
+        ("details".to_owned(), json!({"type": "object"})),
+        ("operation".to_owned(), json!({"type": "string"})),
+        (
+            "operation_id".to_owned(),
+            json!({"type": "string", "description": "Under this the log of the server says more."}),
+        ),
+        ("timestamp".to_owned(), timestamp),
+        (
+            "severity".to_owned(),
+            json!({"enum": ["low", "medium", "high", "critical"]}),
+        ),
+        (
+            "recoverable".to_owned(),
+            json!({"type": "boolean", "description": "Whether the same request can succeed later."}),
+        ),
+    ]);
+    if is_classic {
+        properties.insert("http_status".to_owned(), json!({"type": "integer"}));
+    }
+    let required: Vec<_> = properties.keys().cloned().collect();
+    properties.insert("plugin".to_owned(), json!({"type": "string"}));
+    properties.insert("blame".to_owned(), json!({"enum": blames}));
+    properties.insert("help".to_owned(), json!({"type": "array", "items": {"type": "string"}}));
+    json!({"type": "object", "description": description, "required": required, "properties": properties})
 }

@@ -79,7 +79,11 @@ pub(crate) fn write(rejection: &Rejection, asked: &Asked<'_>, response: &mut Res
             false => message,
         },
         details,
-        plugin: asked.plugin.as_deref(),
+        plugin: match operation.is_classic {
+            // Their clients look for it in any case.
+            true => Some(asked.plugin.as_deref().unwrap_or_default()),
+            false => asked.plugin.as_deref(),
+        },
         operation: operation.name,
         operation_id: asked.request_id,
         timestamp: match operation.is_classic {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Serialize, Serializer};
@@ -72,6 +73,8 @@ pub(crate) struct EventRing {
     /// The number of the next event, for those who wait for it.
     news: watch::Sender<u64>,
     sink: Arc<dyn EventSink>,
+    /// Events that were gone before some subscriber took them.
+    dropped: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +92,7 @@ impl EventRing {
             kept: Mutex::default(),
             news: watch::Sender::new(0),
             sink,
+            dropped: AtomicU64::new(0),
         })
     }
 
@@ -110,6 +114,11 @@ impl EventRing {
             next,
             dropped: 0,
         }
+    }
+
+    /// How many events were gone before they could be handed out, to all subscribers together.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -181,7 +190,11 @@ impl Subscription {
             let event = {
                 let kept = self.ring.kept();
                 let oldest = kept.oldest();
-                self.dropped += oldest.saturating_sub(self.next);
+                let missed = oldest.saturating_sub(self.next);
+                if missed > 0 {
+                    self.dropped += missed;
+                    self.ring.dropped.fetch_add(missed, Ordering::Relaxed);
+                }
                 self.next = self.next.max(oldest);
                 kept.at(self.next)?
             };

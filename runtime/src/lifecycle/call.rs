@@ -68,6 +68,9 @@ impl Host {
         {
             self.crashed(managed);
         }
+        if let Err(error) = &result {
+            managed.counted.refused(error);
+        }
         if managed.breaker.take_news() {
             self.tell_health(managed);
         }

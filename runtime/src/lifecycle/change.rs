@@ -111,6 +111,7 @@ impl Ongoing {
         let record = self.host.ratchet(&bundle, Downgrade::ToSeen).await?;
         let candidate = self.host.prepare(bundle, PluginRow { active, ..row }).await?;
         self.put_in_place(candidate, Some(record), CLEANUP_TIME).await?;
+        self.managed.counted.rollbacks.add("operator");
         self.host.collect().await;
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use palisade_bundle::{Bundle, Digest, PluginId, TrustStore, VerifiedBundle, closest};
+use palisade_bundle::{Bundle, Coded as _, Digest, PluginId, TrustStore, VerifiedBundle, closest};
 use serde_json::Value;
 use tokio::time::Sleep;
 
@@ -19,6 +19,7 @@ use super::schedule::{Calendar, Timetable};
 use super::status::KeptVersion;
 use super::supervisor::SupervisorSettings;
 use crate::audit::AuditEntry;
+use crate::measures::{Histogram, Tally};
 use crate::sandbox::{Plugin, Prepared, Runtime};
 
 /// Everything a supervisor holds.
@@ -32,6 +33,10 @@ pub(super) struct Host {
     /// Held from the look at all plugins to what follows from it.
     arranging: Mutex<()>,
     pub(super) timetable: Timetable,
+    /// How long running commands were waited for.
+    pub(super) drains: Histogram,
+    /// `ok`, or the code of what was wrong with a bundle.
+    pub(super) verifications: Tally,
     /// Makes the ids of this run's operations differ from those of others.
     run: u64,
     operations: AtomicU64,
@@ -65,6 +70,8 @@ impl Host {
         Ok(Self {
             plugins: RwLock::new(rows.into_iter().map(managed).collect()),
             arranging: Mutex::default(),
+            drains: Histogram::default(),
+            verifications: Tally::default(),
             runtime,
             settings,
             disk: Arc::new(disk),
@@ -201,7 +208,7 @@ impl Host {
     pub(super) async fn verify_new(&self, bytes: Vec<u8>) -> Result<VerifiedBundle, InstallError> {
         let (trust, now) = (self.trust(), self.runtime.services().clock.wall());
         let verify = move || Ok(trust.verify(Bundle::open(bytes)?, now)?);
-        self.blocking(verify).await?
+        self.count_verified(self.blocking(verify).await?)
     }
 
     /// Reads, opens and verifies the bundle of an installed version.
@@ -209,7 +216,15 @@ impl Host {
         let (trust, now) = (self.trust(), self.runtime.services().clock.wall());
         let disk = Arc::clone(&self.disk);
         let verify = move || Ok(trust.verify_installed(Bundle::open(disk.read(file)?)?, now)?);
-        self.blocking(verify).await?
+        self.count_verified(self.blocking(verify).await?)
+    }
+
+    fn count_verified<T>(&self, verified: Result<T, InstallError>) -> Result<T, InstallError> {
+        self.verifications.add(match &verified {
+            Ok(_) => "ok",
+            Err(error) => error.code().as_str(),
+        });
+        verified
     }
 
     /// Admits, compiles and links a version, and runs nothing of it.

@@ -14,6 +14,7 @@ use super::dependencies::Member;
 use super::disk::PluginRow;
 use super::error::{OperationInProgress, TransitionError};
 use super::gate::Gate;
+use super::measure::CountedLife;
 use super::retry::Waiting;
 use super::state::{InvalidState, State};
 use super::status::{Draining, Failure, Health, KeptVersion, PluginStatus, RunningOperation, Transition};
@@ -36,6 +37,7 @@ pub(super) struct Managed {
     pub(super) care: Arc<Care>,
     pub(super) breaker: Arc<Breaker>,
     pub(super) waiting: Waiting,
+    pub(super) counted: CountedLife,
     /// An operation has ended.
     pub(super) vacated: Notify,
 }
@@ -95,6 +97,7 @@ impl Managed {
             care: Arc::new(Care::new()),
             breaker: Arc::new(Breaker::new(settings.breaker, Arc::clone(clock))),
             waiting: Waiting::default(),
+            counted: CountedLife::default(),
             vacated: Notify::new(),
         }
     }

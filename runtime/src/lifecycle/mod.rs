@@ -23,6 +23,7 @@ mod health;
 mod host;
 mod install;
 mod managed;
+mod measure;
 mod ongoing;
 mod options;
 mod preview;

@@ -341,7 +341,10 @@ impl Ongoing {
             active_requests,
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         });
+        let start = self.host.runtime.services().clock.now();
         let interrupted = self.managed.gate.drain(tokio::time::sleep(timeout)).await;
+        let end = self.host.runtime.services().clock.now();
+        self.host.drains.add(end.duration_since(start));
         self.managed.update(|view| view.draining = None);
         self.tell(EventKind::Drained { interrupted });
         Drained {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use palisade_bundle::InstallRecord;
+use palisade_bundle::{Coded as _, InstallRecord};
 
 use super::error::{HostStopped, InstallError, TransitionError};
 use super::gate::Closed;
@@ -27,6 +27,17 @@ pub(super) struct Replacement {
 impl Ongoing {
     /// Replaces the running generation, or leaves everything as it was.
     pub(super) async fn replace(&self, replacement: Replacement) -> Result<(), TransitionError> {
+        let result = self.try_to_replace(replacement).await;
+        self.managed.counted.reloads.add(match &result {
+            Ok(()) => "success",
+            Err(TransitionError::ReloadFailed { .. }) => "rolled_back",
+            Err(TransitionError::RollbackFailed { .. }) => "failed",
+            Err(_) => "refused",
+        });
+        result
+    }
+
+    async fn try_to_replace(&self, replacement: Replacement) -> Result<(), TransitionError> {
         let old = self.managed.view().current.clone().ok_or(HostStopped)?;
         let cleanup_time = replacement.cleanup_time;
         self.enter(State::Reloading);
@@ -91,6 +102,7 @@ impl Ongoing {
         }
         self.enter(State::Active);
         self.open(old);
+        self.managed.counted.rollbacks.add(cause.code().as_str());
         self.tell(EventKind::Rollback {
             cause: Failing::from(&cause),
         });

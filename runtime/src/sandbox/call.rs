@@ -1,5 +1,7 @@
 //! The verb `call`: what is checked before a guest is entered, and why a command fails.
 
+use std::sync::Arc;
+
 use palisade_abi::GuestError;
 use palisade_bundle::manifest::Encoding;
 use palisade_bundle::{Blame, Code, Coded, Schema, closest};
@@ -11,6 +13,7 @@ use super::load::Loaded;
 use super::session::Session;
 use super::start::StartError;
 use super::trap::Stopped;
+use crate::measures::CommandTimes;
 use crate::receipt::Receipt;
 
 /// Nesting of JSON arguments (sandbox.md, "Limits").
@@ -24,6 +27,8 @@ const COMMAND_NAME_BYTES: usize = 64;
 pub(super) struct CommandInput<'a> {
     pub(super) name: &'a str,
     pub(super) args: &'a [u8],
+    /// Where it is counted.
+    pub(super) times: &'a CommandTimes,
 }
 
 /// What the manifest says of one command, ready to be checked against.
@@ -31,11 +36,12 @@ pub(super) struct CommandInput<'a> {
 pub(super) struct CommandRule {
     pub(super) encoding: Encoding,
     pub(super) input: Option<Schema>,
+    pub(super) times: Arc<CommandTimes>,
 }
 
 impl Loaded {
     /// Checks name, size and shape of a command.
-    pub(super) fn check_input<'a>(&self, name: &'a str, args: &'a [u8]) -> Result<CommandInput<'a>, CallError> {
+    pub(super) fn check_input<'a>(&'a self, name: &'a str, args: &'a [u8]) -> Result<CommandInput<'a>, CallError> {
         let actual_bytes = u64::try_from(args.len()).unwrap_or(u64::MAX);
         if actual_bytes > self.limits().args_bytes {
             return Err(CallError::ArgsTooLarge {
@@ -46,11 +52,13 @@ impl Loaded {
         if name.len() > COMMAND_NAME_BYTES {
             return Err(self.unknown_command(&shortened(name)));
         }
+        let mut times = &*self.other_times;
         if !self.commands.is_empty() {
             let rule = self.commands.get(name).ok_or_else(|| self.unknown_command(name))?;
             rule.check(args)?;
+            times = &rule.times;
         }
-        Ok(CommandInput { name, args })
+        Ok(CommandInput { name, args, times })
     }
 
     fn unknown_command(&self, name: &str) -> CallError {

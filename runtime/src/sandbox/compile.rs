@@ -92,12 +92,20 @@ impl Runtime {
         let kept = match &self.shared().cache {
             None => None,
             Some(cache) => match self.find(cache.clone(), module.clone()).await? {
-                (_, Some(code)) => return Ok(code),
-                (key, None) => Some((cache.clone(), key)),
+                (_, Some(code)) => {
+                    self.shared().compiling.cache.add("hit");
+                    return Ok(code);
+                }
+                (key, None) => {
+                    self.shared().compiling.cache.add("miss");
+                    Some((cache.clone(), key))
+                }
             },
         };
         let job = self.shared().jobs.enter(module).await?;
+        let (clock, start) = (&self.shared().services.clock, self.shared().services.clock.now());
         let artifact = self.shared().compiler.compile(job).await?;
+        self.shared().compiling.times.add(clock.now().duration_since(start));
         let engine = self.shared().engine.clone();
         let load = move || {
             let code = artifact.load(&engine).map_err(Refusal::new);

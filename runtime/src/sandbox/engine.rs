@@ -16,6 +16,7 @@ use super::powers::Powers;
 use super::shares::{AllShares, MemoryBudget};
 use super::tape::Tape;
 use super::threads::Threads;
+use super::usage::Compiling;
 use super::{imports, wasi};
 use crate::event::{Event, EventId, EventKind, EventRing};
 use crate::limits::Limits;
@@ -70,6 +71,7 @@ pub(super) struct Shared {
     pub(super) compiler: Arc<dyn Compiler>,
     pub(super) jobs: Jobs,
     pub(super) cache: Option<CompiledCache>,
+    pub(super) compiling: Compiling,
     /// For what would hold up an executor.
     pub(super) threads: Threads,
     timers: OnceLock<Timers>,
@@ -256,6 +258,7 @@ impl RuntimeBuilder {
                 events,
                 ceiling: self.ceiling,
                 shares: AllShares::default(),
+                compiling: Compiling::default(),
                 memory,
                 accounts: wasi::Accounts::default(),
                 compiler: self.compiler,

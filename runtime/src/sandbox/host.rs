@@ -127,7 +127,10 @@ impl Host {
             self.log.note(&format!("`{call}` failed: {cause}"));
         }
         let limits = &self.powers.limits;
-        let exceeded = |resource, limit| Some(EventKind::ResourceExceeded { resource, limit });
+        let exceeded = |resource, limit| {
+            self.powers.shares.counted.violations.add(resource);
+            Some(EventKind::ResourceExceeded { resource, limit })
+        };
         let kind = match refused.code {
             Code::PermissionDenied => return self.tell_denied(refused, call),
             Code::SecurityViolation => Some(EventKind::SecurityViolation {

@@ -22,6 +22,7 @@ use super::powers::{self, Powers};
 use super::prepared::Prepared;
 use super::wasi::{self, Directories};
 use crate::limits::Limits;
+use crate::measures::CommandTimes;
 use crate::policy::AdmittedBundle;
 
 /// Size of a WebAssembly page.
@@ -41,6 +42,8 @@ pub(super) struct Loaded {
     pub(super) manifest: Manifest,
     pub(super) powers: Arc<Powers>,
     pub(super) commands: HashMap<String, CommandRule>,
+    /// Where commands are counted that the manifest does not name.
+    pub(super) other_times: Arc<CommandTimes>,
     pub(super) pre: InstancePre<Host>,
     pub(super) indexes: ExportIndexes,
     /// The JSON every instance is initialised with.
@@ -104,7 +107,8 @@ impl Runtime {
         let loaded = Loaded {
             digest: bundle.bundle().digest(),
             generation: 0,
-            commands: command_rules(&manifest)?,
+            commands: command_rules(&manifest, &powers)?,
+            other_times: powers.shares.counted.other(),
             init_input: init_input(&powers)?,
             indexes: module.indexes()?,
             pre: self
@@ -283,9 +287,12 @@ fn check_memory(outline: &ModuleOutline, limits: &Limits) -> Result<(), LoadErro
     Ok(())
 }
 
-fn command_rules(manifest: &Manifest) -> Result<HashMap<String, CommandRule>, LoadError> {
+fn command_rules(manifest: &Manifest, powers: &Powers) -> Result<HashMap<String, CommandRule>, LoadError> {
+    let names = manifest.commands.iter().map(|command| command.name.as_str());
+    let times = powers.shares.counted.commands(names);
     let rule = |command: &Command| {
         let rule = CommandRule {
+            times: times.get(command.name.as_str()).cloned().unwrap_or_default(),
             encoding: command.encoding,
             input: command.input_schema.as_ref().map(Schema::compile).transpose()?,
         };

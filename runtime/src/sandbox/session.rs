@@ -11,10 +11,11 @@ use super::entry::{Answer, Exports, InputBuffer, fill, length, outside_buffer, t
 use super::host::PluginStore;
 use super::load::Loaded;
 use super::meter::Slices;
-use super::start::{StartError, start_instance};
+use super::start::{StartError, StartFailure, start_instance};
 use super::tape::{Recording, Tape};
 use super::trap::{Budget, Stopped};
 use crate::event::EventKind;
+use crate::measures::Ending;
 use crate::output::Output;
 use crate::receipt::{HostCall, Receipt};
 use crate::services::Trail;
@@ -47,7 +48,11 @@ impl Session {
         store.data_mut().take_trail(trail);
         let started = start_instance(loaded, &mut store, &slices).await;
         store.data_mut().end_command();
-        let (exports, input) = started?;
+        let (exports, input) = started.inspect_err(|error| {
+            if let StartFailure::Stopped(stopped) = error.failure() {
+                loaded.count_stopped(stopped);
+            }
+        })?;
         let live = Live {
             loaded: Arc::clone(loaded),
             store,
@@ -104,8 +109,9 @@ impl Session {
         let (fuel, time) = (live.loaded.limits().fuel, live.loaded.limits().execution_time);
         let (budget, start) = live.begin(fuel, time, trail);
         let result = live.command(input, budget, start).await;
-        live.account(budget, start);
+        let took = live.account(budget, start);
         live.store.data_mut().end_command();
+        input.times.add(ending_of(&result), took);
         let answer = match result {
             Ok(answer) => answer,
             Err(stopped) => {
@@ -291,12 +297,14 @@ impl Live {
     }
 
     /// Counts what an entry that has just ended used, whatever came of it.
-    fn account(&self, budget: Budget, start: Instant) {
+    fn account(&self, budget: Budget, start: Instant) -> Duration {
         let now = self.loaded.shared.services.clock.now();
         let fuel = budget.fuel.saturating_sub(self.store.get_fuel().unwrap_or(0));
         let network_bytes = self.store.data().calls.moved_bytes(HostCall::HttpRequest);
         let usage = &self.loaded.powers.shares.usage;
-        usage.add(fuel, now.duration_since(start), network_bytes);
+        let took = now.duration_since(start);
+        usage.add(fuel, took, network_bytes);
+        took
     }
 
     fn receipt(&self, bytes_in: u32, bytes_out: u32, budget: Budget, start: Instant) -> Receipt {
@@ -329,8 +337,9 @@ impl Live {
         }
     }
 
-    /// Tells the host when a command was ended by a limit.
+    /// Counts why a guest was stopped, and tells the host when it was by a limit.
     fn tell_stopped(&self, stopped: &Stopped) {
+        self.loaded.count_stopped(stopped);
         let (resource, limit) = match stopped {
             Stopped::FuelExhausted { limit, .. } => ("fuel", *limit),
             Stopped::MemoryLimitExceeded { limit_bytes, .. } => ("memory", *limit_bytes),
@@ -342,5 +351,31 @@ impl Live {
             | Stopped::Engine(_) => return,
         };
         self.loaded.powers.tell(EventKind::ResourceExceeded { resource, limit });
+    }
+}
+
+impl Loaded {
+    fn count_stopped(&self, stopped: &Stopped) {
+        let counted = &self.powers.shares.counted;
+        match stopped {
+            Stopped::Trapped(trap) => counted.traps.add(trap.kind.as_str()),
+            Stopped::AbiViolation { .. } => counted.traps.add("abi_violation"),
+            Stopped::FuelExhausted { .. } => counted.violations.add("fuel"),
+            Stopped::MemoryLimitExceeded { .. } => counted.violations.add("memory"),
+            Stopped::DeadlinePassed { .. } => counted.violations.add("time"),
+            Stopped::ResourceExhausted { .. } | Stopped::Diverged { .. } | Stopped::Engine(_) => {}
+        }
+    }
+}
+
+/// How a command ended, as it is counted.
+fn ending_of(result: &Result<Answer, Stopped>) -> Ending {
+    match result {
+        Ok(answer) if answer.is_error => Ending::Error,
+        Ok(_) => Ending::Ok,
+        Err(Stopped::Trapped(_) | Stopped::AbiViolation { .. }) => Ending::Trap,
+        Err(Stopped::FuelExhausted { .. } | Stopped::MemoryLimitExceeded { .. }) => Ending::Limit,
+        Err(Stopped::DeadlinePassed { .. }) => Ending::Timeout,
+        Err(Stopped::ResourceExhausted { .. } | Stopped::Diverged { .. } | Stopped::Engine(_)) => Ending::Failed,
     }
 }

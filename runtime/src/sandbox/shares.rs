@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::imports::NetworkShares;
 use super::usage::Usage;
+use crate::measures::Counted;
 use crate::services::{Clock, Namespace};
 
 /// Log lines a second, and the burst a quiet plugin may make (sandbox.md, "Limits"); the same for its own events.
@@ -46,6 +47,7 @@ pub(super) struct Shares {
     pub(super) fuel_threshold: Threshold,
     pub(super) memory_threshold: Threshold,
     pub(super) usage: Usage,
+    pub(super) counted: Counted,
 }
 
 impl Shares {

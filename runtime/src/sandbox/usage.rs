@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::engine::Runtime;
 use super::plugin::Plugin;
+use crate::measures::{Counts, GuestMeasures, Histogram, Tally, Timings};
+use crate::services::Namespace;
 
 /// What a plugin uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -71,4 +74,30 @@ impl Plugin {
     pub(crate) fn is_near_a_limit(&self) -> bool {
         self.powers().shares.is_near_a_limit()
     }
+}
+
+impl Runtime {
+    /// What was counted of a plugin, whether anything of it runs or not.
+    pub(crate) fn guest_measures(&self, of: &Namespace) -> GuestMeasures {
+        let shares = self.shared().shares.of(of);
+        GuestMeasures {
+            memory_bytes: shares.usage.memory_bytes.load(Ordering::Relaxed),
+            fuel: shares.usage.fuel.load(Ordering::Relaxed),
+            ..shares.counted.measures()
+        }
+    }
+
+    /// How long modules were compiled, and what became of looks into the cache.
+    pub(crate) fn compiling(&self) -> (Timings, Counts) {
+        let compiling = &self.shared().compiling;
+        (compiling.times.timings(), compiling.cache.counts())
+    }
+}
+
+/// What is counted of compiling.
+#[derive(Debug, Default)]
+pub(super) struct Compiling {
+    pub(super) times: Histogram,
+    /// `hit`, `miss`.
+    pub(super) cache: Tally,
 }

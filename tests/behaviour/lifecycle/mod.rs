@@ -54,29 +54,29 @@ impl AuditSink for Trail {
 }
 
 /// A host with a data directory.
-struct House {
-    folder: TempDir,
+pub(crate) struct House {
+    pub(crate) folder: TempDir,
     runtime: Runtime,
     storage: Arc<dyn Storage>,
     trail: Arc<Trail>,
-    supervisor: Supervisor,
+    pub(crate) supervisor: Supervisor,
     /// Tells every command that waits to go on.
-    go_on: Arc<Notify>,
+    pub(crate) go_on: Arc<Notify>,
     /// Told by every command that has begun to wait.
-    waits: Arc<Notify>,
+    pub(crate) waits: Arc<Notify>,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    fn with(change: impl FnOnce(&mut SupervisorSettings)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut SupervisorSettings)) -> Self {
         Self::by(Arc::new(SystemClock), change)
     }
 
     /// A host that goes by another clock.
-    fn by(clock: Arc<dyn Clock>, change: impl FnOnce(&mut SupervisorSettings)) -> Self {
+    pub(crate) fn by(clock: Arc<dyn Clock>, change: impl FnOnce(&mut SupervisorSettings)) -> Self {
         let (go_on, waits) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new(Arc::clone(&clock)));
         let services = HostServices {
@@ -103,7 +103,7 @@ impl House {
     }
 
     /// Installs and starts a guest.
-    async fn run(&self, guest: &Guest) -> PluginStatus {
+    pub(crate) async fn run(&self, guest: &Guest) -> PluginStatus {
         let bundle = release(&guest.manifest, &guest.wasm(), 1);
         let options = InstallOptions {
             grants: vec!["custom:tests:wait".to_owned()],
@@ -160,7 +160,7 @@ fn settings(trail: &Arc<Trail>) -> SupervisorSettings {
 }
 
 /// A guest whose commands wait for the host.
-fn waiting() -> Guest {
+pub(crate) fn waiting() -> Guest {
     let call = "(call $call (i32.const 256) (i32.const 10) (i32.const 0) (i32.const 0))";
     Guest {
         manifest: json!({"permissions": ["custom:tests:wait"], "instance": {"max": 4}}),
@@ -169,7 +169,7 @@ fn waiting() -> Guest {
 }
 
 /// A guest that is known by its manifest alone.
-fn guest(version: &str) -> Guest {
+pub(crate) fn guest(version: &str) -> Guest {
     Guest {
         manifest: json!({"version": version}),
         ..Guest::default()
@@ -177,7 +177,7 @@ fn guest(version: &str) -> Guest {
 }
 
 /// A guest that leaves something in the state record and then does not start.
-fn spoiler(version: &str) -> Guest {
+pub(crate) fn spoiler(version: &str) -> Guest {
     Guest {
         imports: r#"(import "palisade_v1" "state_set" (func $set (param i32 i32) (result i64)))"#,
         extra: r#"(data (i32.const 256) "\"new\"")"#,
@@ -205,7 +205,7 @@ fn told(subscription: &mut Subscription) -> Vec<String> {
     words.collect()
 }
 
-fn on_one_thread<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn on_one_thread<T>(test: impl Future<Output = T>) -> T {
     Builder::new_current_thread()
         .enable_time()
         .build()
@@ -213,7 +213,7 @@ fn on_one_thread<T>(test: impl Future<Output = T>) -> T {
         .block_on(test)
 }
 
-fn on_threads<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn on_threads<T>(test: impl Future<Output = T>) -> T {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build();
     runtime.unwrap().block_on(test)
 }

@@ -1,6 +1,11 @@
-//! Trace Context (W3C, level 1): which trace a request belongs to.
+//! Trace Context (W3C, level 1): which trace a request belongs to, and the span of what is done here.
 
 use axum::http::HeaderValue;
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use tracing::field::Empty;
+use tracing::{Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// The header `traceparent` of a request, if it has a good one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +14,7 @@ pub(crate) struct TraceParent(Option<Ids>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ids {
     trace: u128,
+    parent: u64,
     flags: u8,
 }
 
@@ -18,11 +24,32 @@ impl TraceParent {
         Self(header.and_then(|header| parse(header.to_str().ok()?)))
     }
 
+    /// The span of a request, which is a child of its sender's where traces are collected.
+    pub(crate) fn span(self, method: &str, path: &str) -> Span {
+        let span = info_span!("http.request", method, path, status = Empty);
+        if let (false, Some(ids)) = (span.is_disabled(), self.0) {
+            let sender = SpanContext::new(
+                TraceId::from_bytes(ids.trace.to_be_bytes()),
+                SpanId::from_bytes(ids.parent.to_be_bytes()),
+                TraceFlags::new(ids.flags),
+                true,
+                TraceState::NONE,
+            );
+            // Whoever collects something else than traces has no parents.
+            let _ = span.set_parent(Context::new().with_remote_span_context(sender));
+        }
+        span
+    }
+
     /// The header of the answer: the same trace, and what was done here as a span of it.
-    pub(crate) fn answer(self) -> Option<HeaderValue> {
-        let Ids { trace, flags } = self.0?;
-        let span = getrandom::u64().ok()?.max(1);
-        format!("00-{trace:032x}-{span:016x}-{flags:02x}").parse().ok()
+    pub(crate) fn answer(self, span: &Span) -> Option<HeaderValue> {
+        let Ids { trace, flags, .. } = self.0?;
+        let own = u64::from_be_bytes(span.context().span().span_context().span_id().to_bytes());
+        let own = match own {
+            0 => getrandom::u64().ok()?.max(1),
+            own => own,
+        };
+        format!("00-{trace:032x}-{own:016x}-{flags:02x}").parse().ok()
     }
 }
 
@@ -42,9 +69,10 @@ fn parse(text: &str) -> Option<Ids> {
     }
     let ids = Ids {
         trace: u128::from_str_radix(trace, 16).ok()?,
+        parent: u64::from_str_radix(parent, 16).ok()?,
         flags: u8::from_str_radix(flags, 16).ok()?,
     };
-    let is_set = ids.trace != 0 && u64::from_str_radix(parent, 16).ok()? != 0;
+    let is_set = ids.trace != 0 && ids.parent != 0;
     is_set.then_some(ids)
 }
 
@@ -55,16 +83,19 @@ mod tests {
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn check(text: &'static str, is_good: bool) {
-        let answer = TraceParent::of(Some(&HeaderValue::from_static(text))).answer();
+        let answer = TraceParent::of(Some(&HeaderValue::from_static(text))).answer(&Span::none());
         assert_eq!(answer.is_some(), is_good, "{text}");
     }
 
     #[test]
     fn the_answer_is_of_the_same_trace_and_another_span() {
-        let answer = TraceParent::of(Some(&HeaderValue::from_static(GOOD))).answer().unwrap();
+        let answer = TraceParent::of(Some(&HeaderValue::from_static(GOOD)))
+            .answer(&Span::none())
+            .unwrap();
         let answer = answer.to_str().unwrap();
-        assert_eq!((&answer[..36], &answer[52..]), (&GOOD[..36], &GOOD[52..]));
-        assert_ne!(&answer[36..52], &GOOD[36..52]);
+        let (answer, sent): (Vec<_>, Vec<_>) = (answer.split('-').collect(), GOOD.split('-').collect());
+        assert_eq!((answer[0], answer[1], answer[3]), (sent[0], sent[1], sent[3]));
+        assert_ne!(answer[2], sent[2]);
     }
 
     #[test]

@@ -136,6 +136,7 @@ where
                 };
                 let inputs = caller.data().tape.wants_inputs().then(|| bytes.clone());
                 let outside = caller.data().outside.clone();
+                let (counting, start) = (Arc::clone(&powers), powers.services.clock.now());
                 let work = (self.work)(Request {
                     powers,
                     trail,
@@ -144,6 +145,8 @@ where
                 });
                 let outcome = outside.around(work).await;
                 drop(under_way);
+                let took = counting.services.clock.now().duration_since(start);
+                counting.shares.counted.add_host_call(self.call, took);
                 if let Some(inputs) = inputs {
                     caller.data_mut().tape.record(self.call, &inputs, &outcome);
                 }

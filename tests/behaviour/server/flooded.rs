@@ -32,8 +32,9 @@ impl Served {
     fn good(&self) -> Duration {
         let began = Instant::now();
         let answer = self.get("/plugins/status").send().unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.bytes().unwrap();
+        let status = answer.status();
+        let body = answer.text().unwrap();
+        assert_eq!(status, 200, "{body}");
         began.elapsed()
     }
 }
@@ -63,7 +64,8 @@ fn upload(server: &Served, head: &str, piece: &[u8]) -> (u64, String) {
 
 #[test]
 fn an_upload_of_10_gb_is_refused_before_it_is_read() {
-    let server = Served::start(&Workshop::new(), &[]);
+    let workshop = Workshop::new();
+    let server = Served::start(&workshop, &[]);
     server.good();
     let before = server.kib("VmRSS");
     let (sent, answer) = upload(&server, "content-length: 10000000000", &[0; 65_536]);
@@ -78,13 +80,15 @@ fn an_upload_of_10_gb_is_refused_before_it_is_read() {
     assert!(sent < 1_000_000_000, "{sent} bytes were taken");
     let peak = server.kib("VmHWM");
     println!("chunked: {sent} bytes sent, memory {before} KiB, at most {peak} KiB");
+    assert!(peak - before < GROWTH_KIB, "{before} to {peak} KiB");
     server.good();
     server.end();
 }
 
 #[test]
 fn slow_clients_and_bad_tokens_cost_a_good_client_nothing() {
-    let server = Served::start(&Workshop::with_echo(), &[]);
+    let workshop = Workshop::with_echo();
+    let server = Served::start(&workshop, &[]);
     server.good();
     let before = server.kib("VmRSS");
     let slow: Vec<_> = (0..1_000)
@@ -121,7 +125,8 @@ fn slow_clients_and_bad_tokens_cost_a_good_client_nothing() {
 
 #[test]
 fn idle_connections_give_way_to_a_good_client() {
-    let server = Served::start(&Workshop::new(), &["--max-connections", "1000"]);
+    let workshop = Workshop::new();
+    let server = Served::start(&workshop, &["--max-connections", "1000"]);
     let idle: Vec<_> = (0..3_000).map(|_| server.connect()).collect();
     for _ in 0..100 {
         server.good();
@@ -132,7 +137,8 @@ fn idle_connections_give_way_to_a_good_client() {
 
 #[test]
 fn a_client_that_does_not_finish_its_head_is_closed() {
-    let server = Served::start(&Workshop::new(), &[]);
+    let workshop = Workshop::new();
+    let server = Served::start(&workshop, &[]);
     let mut connection = server.connect();
     connection
         .write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n")

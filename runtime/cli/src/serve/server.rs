@@ -111,7 +111,7 @@ impl Server<'_> {
             connections: self.connections,
             ..ListenSettings::default()
         };
-        let listeners = handed.sockets.listen().map_err(HostError::Threads)?;
+        let listeners = handed.sockets.listen()?;
         let answering = listen::serve(listeners, router(service), settings, running.closing.clone());
         running.answering = Some(tokio::spawn(answering));
         let trusted = Trusted::new(handed.trust);

@@ -10,6 +10,7 @@ use palisade_server::{Token, TokenFile};
 use palisade_signer::Failure;
 use serde_json::{Map, Value};
 use thiserror::Error;
+use tokio::net::TcpSocket;
 
 use super::voice::Voice;
 
@@ -19,8 +20,18 @@ const OTHER_FILES: u64 = 512;
 /// The least that connections are left with, however few files there may be.
 const MIN_CONNECTIONS: u64 = 16;
 
-/// Sockets that listen.
-pub(super) struct Sockets(Vec<(TcpListener, SocketAddr)>);
+/// Clients that may wait to be let in: as many as come at once when a thousand of them start together.
+const BACKLOG: u32 = 1_024;
+
+/// Sockets with their addresses.
+pub(super) struct Sockets(Vec<(Socket, SocketAddr)>);
+
+enum Socket {
+    /// It listens already.
+    Handed(TcpListener),
+    /// It has an address.
+    Bound(TcpSocket),
+}
 
 impl Sockets {
     /// Those that were handed over, else one at `address`.
@@ -28,15 +39,18 @@ impl Sockets {
         let mut handed = ListenFd::from_env();
         let mut sockets = Vec::new();
         for index in 0..handed.len() {
-            sockets.extend(handed.take_tcp_listener(index).map_err(SocketError::Handed)?);
+            let listener = handed.take_tcp_listener(index).map_err(SocketError::Handed)?;
+            sockets.extend(listener.map(Socket::Handed));
         }
         if sockets.is_empty() {
-            let bind = || -> io::Result<_> { TcpListener::bind(address) };
-            sockets.push(bind().map_err(|error| SocketError::Address { address, error })?);
+            let bound = bound(address).map_err(|error| SocketError::Address { address, error })?;
+            sockets.push(Socket::Bound(bound));
         }
         let known = sockets.into_iter().map(|socket| {
-            socket.set_nonblocking(true)?;
-            let address = socket.local_addr()?;
+            let address = match &socket {
+                Socket::Handed(listener) => listener.local_addr()?,
+                Socket::Bound(socket) => socket.local_addr()?,
+            };
             Ok((socket, address))
         });
         Ok(Self(known.collect::<io::Result<_>>().map_err(SocketError::Handed)?))
@@ -55,12 +69,20 @@ impl Sockets {
         names.collect::<Vec<_>>().into_iter()
     }
 
-    /// The sockets for the current runtime.
-    pub(super) fn listen(self) -> io::Result<Vec<tokio::net::TcpListener>> {
-        self.0
-            .into_iter()
-            .map(|(socket, _)| tokio::net::TcpListener::from_std(socket))
-            .collect()
+    /// Listens on all of them, in the current runtime.
+    pub(super) fn listen(self) -> Result<Vec<tokio::net::TcpListener>, Failure> {
+        let listening = self.0.into_iter().map(|(socket, address)| match socket {
+            Socket::Handed(listener) => {
+                let listening = listener.set_nonblocking(true);
+                let listening = listening.and_then(|()| tokio::net::TcpListener::from_std(listener));
+                listening.map_err(SocketError::Handed)
+            }
+            Socket::Bound(socket) => {
+                let listening = socket.listen(BACKLOG);
+                listening.map_err(|error| SocketError::Address { address, error })
+            }
+        });
+        Ok(listening.collect::<Result<_, _>>()?)
     }
 
     /// Whoever is not on this machine needs a token, so there has to be one.
@@ -76,6 +98,19 @@ impl Sockets {
         }
         Ok(())
     }
+}
+
+/// A socket that has the address, unless another listens on it.
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of an earlier server that are still being taken down are no reason to wait.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// How many connections there may be: what was asked for, as far as the system gives files for them.

@@ -122,7 +122,7 @@ impl Watch {
             }
             match self.open(&path) {
                 Ok(bundle) => found.push(bundle),
-                Err(failure) => self.tell(&path, failure),
+                Err(failure) => self.tell_of(&path, failure),
             }
             seen.insert(path, stamp);
         }
@@ -151,12 +151,12 @@ impl Watch {
                 match self.take(&bundle).await {
                     Ok(()) => {}
                     Err(failure) if failure.code() == Some(Code::DependencyMissing) => waiting.push((bundle, failure)),
-                    Err(failure) => self.tell(&bundle.path, failure),
+                    Err(failure) => self.tell(&bundle, failure),
                 }
             }
             if waiting.is_empty() || waiting.len() == before {
                 for (bundle, failure) in waiting {
-                    self.tell(&bundle.path, failure);
+                    self.tell(&bundle, failure);
                 }
                 return;
             }
@@ -175,7 +175,7 @@ impl Watch {
                     .supervisor
                     .upgrade(&id, found.bytes.clone(), UpgradeOptions::default())
                     .await;
-                upgraded.map_err(|error| self.explained(Failure::from(error).about_plugin(&id), found))?;
+                upgraded.map_err(|error| Failure::from(error).about_plugin(&id))?;
                 self.voice
                     .note(&format!("upgraded {id} {} to {version}", status.version));
                 Ok(())
@@ -186,7 +186,7 @@ impl Watch {
                     .install(found.bytes.clone(), InstallOptions::default())
                     .await;
                 let installed = installed.map_err(TransitionError::from);
-                installed.map_err(|error| self.explained(Failure::from(error).about_plugin(&id), found))?;
+                installed.map_err(|error| Failure::from(error).about_plugin(&id))?;
                 self.voice.note(&format!("installed {id} {version}"));
                 let enabled = self.supervisor.enable(&id).await;
                 enabled.map_err(|error| Failure::from(error).about_plugin(&id))?;
@@ -196,22 +196,23 @@ impl Watch {
         }
     }
 
-    /// Adds the line to type for what a folder cannot answer.
-    fn explained(&self, failure: Failure, found: &Found) -> Failure {
-        let (file, server) = (found.path.display(), &self.server);
-        match failure.code() {
-            Some(Code::PermissionDenied) => failure.with_help(format!(
-                "palisade install {file} --enable --accept-permissions --server {server}"
+    fn tell(&self, found: &Found, failure: Failure) {
+        let code = failure.code();
+        self.tell_of(&found.path, failure);
+        let (file, id, server) = (found.path.display(), found.bundle.id(), &self.server);
+        match code {
+            // What a folder cannot answer, and whoever may, does with one line.
+            Some(Code::PermissionDenied) => self.voice.note(&format!(
+                "palisade install {file} --enable --accept-permissions --server {server}   grants what it asks for"
             )),
-            Some(Code::ApprovalRequired) => failure.with_help(format!(
-                "palisade upgrade {} {file} --accept-permissions --server {server}",
-                found.bundle.id()
+            Some(Code::ApprovalRequired) => self.voice.note(&format!(
+                "palisade upgrade {id} {file} --accept-permissions --server {server}   grants what is new"
             )),
-            _ => failure,
+            _ => {}
         }
     }
 
-    fn tell(&self, path: &Path, failure: Failure) {
+    fn tell_of(&self, path: &Path, failure: Failure) {
         self.voice.warn(&format!("{} was not taken in:", path.display()));
         self.voice.report(failure, &self.surroundings);
     }

@@ -45,7 +45,7 @@ impl Crowd {
         }
     }
 
-    /// Asks those to leave that have waited longest for a request.
+    /// Asks those to leave that have waited longest for a request, unless those asked before are still about to.
     pub(super) fn make_room(&self) {
         let mut waiting: Vec<_> = {
             let members = self.members();
@@ -54,9 +54,13 @@ impl Crowd {
                 .filter_map(|activity| Some((activity.waiting_since()?, activity)));
             waiting.map(|(since, activity)| (since, Arc::clone(activity))).collect()
         };
+        let before = waiting.len();
+        waiting.retain(|(_, activity)| !activity.leave.is_cancelled());
+        if waiting.len() < before {
+            return;
+        }
         waiting.sort_unstable_by_key(|(since, _)| *since);
-        let leave = self.places.div_ceil(PORTION);
-        for (_, activity) in waiting.into_iter().take(leave) {
+        for (_, activity) in waiting.into_iter().take(self.places.div_ceil(PORTION)) {
             activity.leave.cancel();
         }
     }

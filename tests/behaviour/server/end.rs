@@ -32,11 +32,14 @@ fn with_notes() -> Workshop {
     workshop
 }
 
-/// Installs and enables a plugin that needs another.
-fn depending(workshop: &Workshop, sequence: u64, (id, on): (&str, &str)) {
-    let manifest = json!({ "id": id, "dependencies": [{ "id": on, "version": "*", "kind": "required" }] });
+/// Installs and enables a plugin, which may need another.
+fn install(server: &Served, workshop: &Workshop, sequence: u64, (id, on): (&str, Option<&str>)) {
+    let on = on.map(|on| json!({ "id": on, "version": "*", "kind": "required" }));
+    let manifest = json!({ "id": id, "dependencies": Vec::from_iter(on) });
     let bundle = workshop.guest("1.0.0", sequence, manifest, Guest::default());
-    workshop.run(&["install", &bundle, "--enable"]).exits(0);
+    let bundle = fs::read(workshop.desk.path(&bundle)).unwrap();
+    let installed = server.post("/plugins/install?enable=true").body(bundle).send().unwrap();
+    assert_eq!(installed.status(), 201, "{}", installed.text().unwrap());
 }
 
 fn add(server: &Served) -> reqwest::Result<reqwest::blocking::Response> {
@@ -56,12 +59,10 @@ fn next(server: &Served) -> u64 {
 #[test]
 fn under_load_every_command_that_was_accepted_is_answered_and_the_next_server_finds_everything() {
     let workshop = with_notes();
-    workshop
-        .run(&["install", &workshop.version("1.0.0", 1, json!({})), "--enable"])
-        .exits(0);
-    depending(&workshop, 2, ("com.acme.middle", "com.acme.echo"));
-    depending(&workshop, 3, ("com.acme.top", "com.acme.middle"));
     let mut server = Served::start(&workshop, &[]);
+    install(&server, &workshop, 1, ("com.acme.echo", None));
+    install(&server, &workshop, 2, ("com.acme.middle", Some("com.acme.echo")));
+    install(&server, &workshop, 3, ("com.acme.top", Some("com.acme.middle")));
     let answered: u64 = thread::scope(|scope| {
         let (tell, busy) = mpsc::channel();
         let clients: Vec<_> = (0..CLIENTS)

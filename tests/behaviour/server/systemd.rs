@@ -46,14 +46,8 @@ fn a_watchdog_hears_of_it_for_as_long_as_it_runs() {
     let path = workshop.desk.path("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     let token = token(&workshop, "all");
-    let mut command = workshop.desk.command();
-    command
-        .args(["serve", "--listen", "127.0.0.1:0", "--json"])
-        .env("NOTIFY_SOCKET", &path)
-        .env("WATCHDOG_USEC", "20000")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let mut command = through_a_shell(&workshop, "WATCHDOG_PID=$$", "--listen 127.0.0.1:0 </dev/null");
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000");
     let server = Served::of(command.spawn().unwrap(), token);
     for _ in 0..3 {
         while told(&socket) != "WATCHDOG=1\n" {}
@@ -69,11 +63,21 @@ fn a_socket_that_is_handed_over_is_listened_on() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let token = token(&workshop, "all");
+    // As the protocol has it, the first one is number 3.
+    let mut command = through_a_shell(&workshop, "LISTEN_FDS=1 LISTEN_PID=$$", "3<&0 </dev/null");
+    command.stdin(Stdio::from(OwnedFd::from(listener)));
+    let server = Served::of(command.spawn().unwrap(), token);
+    assert_eq!(server.socket(), address.to_string());
+    assert_eq!(server.get("/plugins/status").send().unwrap().status(), 200);
+    server.end();
+}
+
+/// A server that is told its own number, which only the process that becomes it can know before.
+fn through_a_shell(workshop: &Workshop, variables: &str, words: &str) -> Command {
     let ours = workshop.desk.command();
-    // Handed over as the protocol has it: number 3, and the number of this very process in LISTEN_PID.
-    let script = r#"LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" serve --json 3<&0 </dev/null"#;
     let mut command = Command::new("sh");
-    command.args(["-c", script]).arg(ours.get_program());
+    let script = format!(r#"{variables} exec "$0" serve --json {words}"#);
+    command.args(["-c", &script]).arg(ours.get_program());
     for (name, value) in ours.get_envs() {
         match value {
             Some(value) => command.env(name, value),
@@ -82,11 +86,8 @@ fn a_socket_that_is_handed_over_is_listened_on() {
     }
     command
         .current_dir(ours.get_current_dir().unwrap())
-        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let server = Served::of(command.spawn().unwrap(), token);
-    assert_eq!(server.socket(), address.to_string());
-    assert_eq!(server.get("/plugins/status").send().unwrap().status(), 200);
-    server.end();
+    command
 }

@@ -35,8 +35,9 @@ impl ServiceManager<'_> {
         let period = Duration::from_micros(microseconds) / 2;
         async move {
             while is_asked {
-                // One that gets lost is followed by another in time.
-                let _ = sd_notify::notify(false, &[NotifyState::Watchdog]);
+                // Elsewhere, because it waits while nobody listens. One that gets lost is followed by another in time.
+                let tell = || sd_notify::notify(false, &[NotifyState::Watchdog]);
+                let _ = tokio::task::spawn_blocking(tell).await;
                 tokio::time::sleep(period).await;
             }
         }

@@ -4,7 +4,7 @@
 //! is the same host for as long as the server runs.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,7 +179,6 @@ pub(crate) enum Stay {
 /// A host with its data directory, open.
 pub(crate) struct House {
     executor: tokio::runtime::Runtime,
-    folder: PathBuf,
     pub(crate) supervisor: Supervisor,
     pub(crate) audit: AuditLog,
     pub(crate) cache_warnings: CacheWarnings,
@@ -235,7 +234,6 @@ impl House {
         let supervisor = Supervisor::open_in(directory, runtime, needs.trust, settings)?.acting_as(ACTOR);
         Ok(Self {
             executor,
-            folder,
             supervisor,
             audit,
             cache_warnings,
@@ -304,11 +302,6 @@ impl House {
         // What was said is written down when the program ends.
         drop(journal);
         done
-    }
-
-    /// The data directory.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 }
 

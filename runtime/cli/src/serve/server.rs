@@ -105,7 +105,7 @@ impl Server<'_> {
             .token_list(tokens.clone())
             .hosts(hosts)
             .audit(house.audit.clone())
-            .journal(house.folder().to_owned())
+            .journal(house.supervisor.folder().to_owned())
             .ending(running.ending.clone());
         let settings = ListenSettings {
             connections: self.connections,

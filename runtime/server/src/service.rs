@@ -70,11 +70,12 @@ impl ServiceSettings {
     /// Tokens that are accepted besides those of the data directory.
     #[must_use]
     pub fn tokens(mut self, tokens: impl IntoIterator<Item = Token>) -> Self {
-        self.tokens = Vec::from_iter(tokens).into();
+        let before = self.tokens.tokens();
+        self.tokens = Vec::from_iter(before.iter().cloned().chain(tokens)).into();
         self
     }
 
-    /// As [`tokens`](Self::tokens), from a list that may be exchanged while the service runs.
+    /// Instead of [`tokens`](Self::tokens), a list that may be exchanged while the service runs.
     #[must_use]
     pub fn token_list(mut self, tokens: TokenList) -> Self {
         self.tokens = tokens;

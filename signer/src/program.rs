@@ -118,6 +118,9 @@ fn surroundings_of_process(no_input: bool) -> Surroundings {
         default_trust_dir: default_trust_dir(),
         default_cache_dir: default_cache_dir(),
         default_data_dir: default_data_dir(),
+        credentials_dir: env::var_os("CREDENTIALS_DIRECTORY")
+            .filter(|folder| !folder.is_empty())
+            .map(PathBuf::from),
         program: program(),
         traces: TraceCollector::of(|name| env::var(name).ok()),
     }

@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub default_cache_dir: Option<PathBuf>,
     /// `PALISADE_DATA_DIR`, else `palisade` in the XDG data folder; `None` when the user has no home.
     pub default_data_dir: Option<PathBuf>,
+    /// `CREDENTIALS_DIRECTORY`: where the service manager put what only this process may read, if it did.
+    pub credentials_dir: Option<PathBuf>,
     /// The program this process runs, for starting it once more; `None` when the system does not say.
     pub program: Option<PathBuf>,
     /// Where traces are sent; `None` when nobody asked for it.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// Which data directory.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DataDirOption {
     /// The data directory [default: palisade in the XDG data folder] [env: PALISADE_DATA_DIR]
     #[arg(long, value_name = "DIR")]
@@ -17,6 +17,11 @@ pub(crate) struct DataDirOption {
 }
 
 impl DataDirOption {
+    /// The option with this value.
+    pub(crate) fn named(data_dir: Option<PathBuf>) -> Self {
+        Self { data_dir }
+    }
+
     /// The folder that was named, else the default one.
     pub(crate) fn path<'a>(&'a self, surroundings: &'a Surroundings) -> Result<&'a Path, Failure> {
         let named = self.data_dir.as_deref();

@@ -21,6 +21,7 @@ mod permissions;
 mod plugin_options;
 mod power_options;
 mod schema;
+mod serve;
 mod telemetry;
 mod toolchain;
 
@@ -79,6 +80,8 @@ enum Command {
     Trust(TrustCommands),
     /// Show what a bundle or an installed plugin holds and asks for; trusts nothing
     Inspect(operate::InspectPlugin),
+    /// Run the plugins of a data directory behind an API, until it is ended
+    Serve(serve::Serve),
     #[command(flatten)]
     Operate(operate::OperateCommands),
     /// Print a completion script for a shell
@@ -124,6 +127,7 @@ impl Command {
             Self::Top(command) => command.run(surroundings, terminal),
             Self::Trust(command) => command.run(surroundings, terminal),
             Self::Inspect(command) => command.run(surroundings, terminal),
+            Self::Serve(command) => command.run(surroundings, terminal),
             Self::Operate(command) => command.run(surroundings, terminal),
             Self::Completions(command) => command.run::<Palisade>(terminal),
             Self::Man(command) => command.run::<Palisade>(terminal),

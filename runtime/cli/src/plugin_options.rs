@@ -9,7 +9,7 @@ use palisade_signer::input::{Input, Kind};
 use palisade_signer::{Failure, Surroundings, Terminal, TrustOptions, UsageError};
 
 use crate::compiling::{self, CacheWarnings};
-use crate::operate::{Needs, given, loosening_trust};
+use crate::operate::{Needs, Stay, given, loosening_trust};
 use crate::power_options::{PowerOptions, folder_of};
 use crate::telemetry;
 
@@ -129,6 +129,7 @@ impl PluginOptions {
                 ]
                 .concat(),
             ),
+            stay: Stay::OneCommand,
         })
     }
 

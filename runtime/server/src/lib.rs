@@ -12,6 +12,7 @@ mod door;
 mod duration;
 mod endpoint;
 mod idempotency;
+pub mod listen;
 mod metrics;
 mod openapi;
 mod operation;
@@ -36,7 +37,7 @@ use crate::request_error::RequestError;
 use crate::service::Service;
 
 pub use crate::service::ServiceSettings;
-pub use crate::token::{Identity, Scope, Scopes, Secret, Token, TokenFile, TokenFileError, UnknownScope};
+pub use crate::token::{Identity, Scope, Scopes, Secret, Token, TokenFile, TokenFileError, TokenList, UnknownScope};
 
 /// The API as a router, for a supervisor or for [settings](ServiceSettings) that say more.
 ///

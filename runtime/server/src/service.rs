@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::idempotency::Kept;
 use crate::refused::Refused;
-use crate::token::{Identity, Token, TokenFile, identify, is_current};
+use crate::token::{Identity, Token, TokenFile, TokenList, identify, is_current};
 use crate::ui::Dashboard;
 
 /// The names a browser on this machine may call this server by.
@@ -30,7 +30,7 @@ pub(crate) struct Service {
 struct Inner {
     /// Read through a `Caller` alone.
     supervisor: Supervisor,
-    tokens: Vec<Token>,
+    tokens: TokenList,
     token_file: TokenFile,
     hosts: BTreeSet<String>,
     audit: Option<AuditLog>,
@@ -48,7 +48,7 @@ struct Inner {
 #[derive(Clone)]
 pub struct ServiceSettings {
     supervisor: Supervisor,
-    tokens: Vec<Token>,
+    tokens: TokenList,
     hosts: BTreeSet<String>,
     audit: Option<AuditLog>,
     journal: Option<PathBuf>,
@@ -61,7 +61,7 @@ impl ServiceSettings {
     pub fn new(supervisor: Supervisor) -> Self {
         Self {
             supervisor,
-            tokens: Vec::new(),
+            tokens: TokenList::default(),
             hosts: LOOPBACK.map(str::to_owned).into(),
             audit: None,
             journal: None,
@@ -72,7 +72,15 @@ impl ServiceSettings {
     /// Tokens that are accepted besides those of the data directory.
     #[must_use]
     pub fn tokens(mut self, tokens: impl IntoIterator<Item = Token>) -> Self {
-        self.tokens.extend(tokens);
+        let before = self.tokens.tokens();
+        self.tokens = Vec::from_iter(before.iter().cloned().chain(tokens)).into();
+        self
+    }
+
+    /// Instead of [`tokens`](Self::tokens), a list that may be exchanged while the service runs.
+    #[must_use]
+    pub fn token_list(mut self, tokens: TokenList) -> Self {
+        self.tokens = tokens;
         self
     }
 
@@ -143,7 +151,7 @@ impl Service {
     /// Whose token it is, if it is accepted.
     pub(crate) fn identify(&self, secret: &str) -> Option<Identity> {
         let now = self.now();
-        identify(&self.inner.tokens, secret, now).or_else(|| {
+        identify(&self.inner.tokens.tokens(), secret, now).or_else(|| {
             // One that cannot be read accepts nobody; `Refused` says so in the log.
             let tokens = self
                 .inner
@@ -158,7 +166,8 @@ impl Service {
     /// Whether a token is still accepted that was before.
     pub(crate) fn is_current(&self, identity: &Identity) -> bool {
         let in_file = self.inner.token_file.tokens().unwrap_or_default();
-        is_current(self.inner.tokens.iter().chain(in_file.iter()), identity, self.now())
+        let brought = self.inner.tokens.tokens();
+        is_current(brought.iter().chain(in_file.iter()), identity, self.now())
     }
 
     /// Whether requests may call this server by `name`, which has no port.

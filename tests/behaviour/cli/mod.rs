@@ -12,7 +12,7 @@ mod dev;
 mod failures;
 mod keys;
 mod observe;
-mod operate;
+pub(crate) mod operate;
 mod powers;
 mod readable;
 mod traces;
@@ -29,16 +29,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A folder in which commands run, away from the user's configuration.
-struct Desk {
+pub(crate) struct Desk {
     folder: TempDir,
 }
 
 /// How a command ended.
-struct Ended {
+pub(crate) struct Ended {
     line: String,
     code: Option<i32>,
     stdout: Vec<u8>,
-    stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Desk {
@@ -79,11 +79,11 @@ impl Desk {
         bundle
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
@@ -93,7 +93,7 @@ impl Desk {
         fs::read(self.path(name)).unwrap()
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(palisade_tests::palisade());
         command
             .current_dir(self.folder.path())
@@ -148,7 +148,7 @@ impl Ended {
     }
 
     #[track_caller]
-    fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(
             self.code,
             Some(code),
@@ -160,13 +160,13 @@ impl Ended {
         self
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
     /// The one JSON object on standard output.
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let text = self.text();
         assert_eq!(text.lines().count(), 1, "{}: one object on one line: {text}", self.line);
         serde_json::from_str(&text).unwrap()

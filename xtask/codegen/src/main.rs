@@ -56,6 +56,10 @@ fn stale_in(root: &Path, pages: &[Page]) -> Vec<&'static str> {
 fn pages() -> Result<Vec<Page>> {
     Ok(vec![
         Page {
+            path: "docs/openapi.json",
+            text: serde_json::to_string_pretty(&palisade_server::openapi())? + "\n",
+        },
+        Page {
             path: "docs/abi.md",
             text: abi::page()?,
         },

@@ -1,6 +1,7 @@
-//! A host for the length of one command: [`House`].
+//! A host of the plugins of a data directory: [`House`].
 //!
-//! It takes the data directory, starts the plugins that the command is about, does one thing, and ends in order.
+//! For one command, it starts the plugins that the command is about, does one thing, and ends in order. For a server, it
+//! is the same host for as long as the server runs.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use clap::Args;
 use palisade::{
     AuditAction, AuditEntry, AuditEvents, AuditLog, AuditOutcome, Clock, Code, DataDirectory, EventKind, HostServices,
-    HttpClient, Journal, LocalBus, LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage, Subscription,
-    Supervisor, SupervisorSettings, TransitionError, TrustStore, Visible,
+    HttpClient, Journal, LocalBus, LogRecord, LogSink, MemoryLog, Policy, Replay, SqliteStorage, Supervisor,
+    SupervisorSettings, TransitionError, TrustStore, Visible,
 };
 use palisade_signer::{Failure, Format, HostError, Surroundings, Terminal, TrustOptions};
 use serde_json::Map;
@@ -26,6 +27,9 @@ use crate::telemetry;
 
 /// How long the end of all plugins may take: each may clean up for 30 s, and most are done at once.
 const SHUTDOWN: Duration = Duration::from_secs(60);
+
+/// How long tasks that have nothing more to do may take to end. One that compiles for nobody any more is not waited for.
+const LET_GO: Duration = Duration::from_secs(2);
 
 /// Who the audit trail says it was.
 const ACTOR: &str = "cli";
@@ -85,6 +89,7 @@ impl HouseOptions {
             policy: Policy::deny_all(),
             confinement: beside(writes),
             loosened: given(loosening_trust(&self.trust, self.allow_unsigned)),
+            stay: Stay::OneCommand,
         };
         let done = House::open(needs, surroundings, terminal).and_then(|house| house.run(terminal, work));
         done.map_err(|failure| self.trust.explain(failure))
@@ -155,14 +160,28 @@ pub(crate) struct Needs<'a> {
     pub(crate) confinement: Confinement,
     /// The flags that let through what is refused otherwise. Each is on record before it has an effect.
     pub(crate) loosened: Vec<&'static str>,
+    pub(crate) stay: Stay,
+}
+
+/// How long a host is there, and whom for.
+pub(crate) enum Stay {
+    /// For one command.
+    OneCommand,
+    /// For as long as a server runs, which asks from many threads.
+    Server {
+        /// Takes what plugins say.
+        log: Arc<dyn LogSink>,
+        /// How long running commands are waited for when a plugin is replaced.
+        drain_timeout: Duration,
+    },
 }
 
 /// A host with its data directory, open.
 pub(crate) struct House {
     executor: tokio::runtime::Runtime,
-    supervisor: Supervisor,
-    events: Subscription,
-    cache_warnings: CacheWarnings,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) audit: AuditLog,
+    pub(crate) cache_warnings: CacheWarnings,
     pub(crate) kept: Arc<MemoryLog>,
     journal: Journal,
 }
@@ -184,14 +203,10 @@ impl House {
         // Before anything has threads of its own.
         confinement.apply()?;
         telemetry::start(surroundings, terminal);
-        let executor = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let executor = executor.map_err(HostError::Threads)?;
+        let executor = needs.stay.executor().map_err(HostError::Threads)?;
 
         let kept = Arc::new(MemoryLog::new());
-        let log: Arc<dyn LogSink> = match terminal.format() {
-            Format::Json => Arc::clone(&kept) as _,
-            Format::People => Arc::new(StderrLog),
-        };
+        let log = needs.stay.log(terminal.format(), &kept);
         let services = HostServices::default();
         let clock: Arc<dyn Clock> = Arc::clone(&services.clock);
         let audit = AuditLog::open(&folder, Arc::clone(&clock), key)?;
@@ -209,15 +224,18 @@ impl House {
             ..services
         };
         let runtime = builder.services(services).build().map_err(palisade::LoadError::from)?;
-        let settings = SupervisorSettings {
+        let mut settings = SupervisorSettings {
             policy: needs.policy,
-            ..SupervisorSettings::new(executor.handle().clone(), Arc::new(audit))
+            ..SupervisorSettings::new(executor.handle().clone(), Arc::new(audit.clone()))
         };
+        if let Stay::Server { drain_timeout, .. } = needs.stay {
+            settings.drain_timeout = drain_timeout;
+        }
         let supervisor = Supervisor::open_in(directory, runtime, needs.trust, settings)?.acting_as(ACTOR);
         Ok(Self {
-            events: supervisor.subscribe(None, Replay::Nothing),
             executor,
             supervisor,
+            audit,
             cache_warnings,
             kept,
             journal,
@@ -237,6 +255,7 @@ impl House {
             policy: Policy::deny_all(),
             confinement: beside(writes),
             loosened: Vec::new(),
+            stay: Stay::OneCommand,
         };
         Self::open(needs, surroundings, terminal)
     }
@@ -247,13 +266,14 @@ impl House {
         terminal: &mut Terminal,
         work: impl AsyncFnOnce(&Supervisor, &mut Terminal) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let mut events = self.supervisor.subscribe(None, Replay::Nothing);
         let Self {
             executor,
             supervisor,
-            mut events,
             cache_warnings,
             kept,
             journal,
+            ..
         } = self;
         let (done, left) = executor.block_on(async {
             let done = work(&supervisor, terminal).await;
@@ -272,6 +292,38 @@ impl House {
         }
         done.map_err(|failure| with_logs(failure, &kept))
     }
+
+    /// Does the work of a server, which ends what runs by itself.
+    pub(crate) fn serve<T>(self, work: impl AsyncFnOnce(&Self) -> T) -> T {
+        let done = self.executor.block_on(work(&self));
+        let Self { executor, journal, .. } = self;
+        // Whatever holds a database lets go of it, so that it is closed in order.
+        executor.shutdown_timeout(LET_GO);
+        // What was said is written down when the program ends.
+        drop(journal);
+        done
+    }
+}
+
+impl Stay {
+    fn executor(&self) -> io::Result<tokio::runtime::Runtime> {
+        match self {
+            Self::OneCommand => tokio::runtime::Builder::new_current_thread().enable_time().build(),
+            Self::Server { .. } => tokio::runtime::Builder::new_multi_thread()
+                .thread_name("serve")
+                .enable_time()
+                .enable_io()
+                .build(),
+        }
+    }
+
+    fn log(&self, format: Format, kept: &Arc<MemoryLog>) -> Arc<dyn LogSink> {
+        match (self, format) {
+            (Self::Server { log, .. }, _) => Arc::clone(log),
+            (Self::OneCommand, Format::Json) => Arc::clone(kept) as _,
+            (Self::OneCommand, Format::People) => Arc::new(StderrLog),
+        }
+    }
 }
 
 /// The flags that let more bundles through, and whether they are given.
@@ -289,7 +341,7 @@ pub(crate) fn given(flags: impl IntoIterator<Item = (&'static str, bool)>) -> Ve
 }
 
 /// What the audit trail says of a flag that lets through what is refused otherwise.
-fn loosening(flag: &str) -> AuditEntry {
+pub(crate) fn loosening(flag: &str) -> AuditEntry {
     AuditEntry {
         actor: ACTOR.to_owned(),
         plugin_id: None,

@@ -18,6 +18,7 @@ mod reference;
 mod schedule;
 mod state;
 mod table;
+mod token;
 mod upgrade;
 
 use clap::Subcommand;
@@ -25,7 +26,7 @@ use palisade_signer::{Conclusion, Failure, Surroundings, Terminal};
 
 pub(crate) use self::call::InstalledCall;
 pub(crate) use self::grants::installed_manifest;
-pub(crate) use self::house::{Needs, given, loosening_trust};
+pub(crate) use self::house::{House, Needs, Stay, given, loosening, loosening_trust};
 pub(crate) use self::inspect::InspectPlugin;
 pub(crate) use self::reference::{Installed, Reference};
 
@@ -68,6 +69,9 @@ pub(crate) enum OperateCommands {
     Schedule(schedule::Schedule),
     /// Show, verify or export what was done to plugins and what they tried
     Audit(audit::Audit),
+    /// Decide who may use the API of the data directory
+    #[command(subcommand)]
+    Token(token::TokenCommand),
 }
 
 impl OperateCommands {
@@ -90,6 +94,7 @@ impl OperateCommands {
             Self::State(command) => command.run(surroundings, terminal),
             Self::Schedule(command) => command.run(surroundings, terminal),
             Self::Audit(command) => command.run(surroundings, terminal),
+            Self::Token(command) => command.run(surroundings, terminal),
         }
     }
 }

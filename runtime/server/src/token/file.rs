@@ -89,14 +89,20 @@ impl TokenFile {
         Ok(written.tokens)
     }
 
-    /// Replaces the tokens by what `change` makes of them, in one step and for the owner alone.
+    /// Replaces the tokens by what `change` makes of them, in one step and for the owner alone, and answers what it does.
+    /// Two changes at a time come one after the other.
     ///
     /// # Errors
     ///
     /// [`TokenFileError`]: nothing is changed.
-    pub fn change(&self, change: impl FnOnce(&mut Vec<Token>)) -> Result<(), TokenFileError> {
-        let mut tokens = self.tokens()?.to_vec();
-        change(&mut tokens);
+    pub fn change<T>(&self, change: impl FnOnce(&mut Vec<Token>) -> T) -> Result<T, TokenFileError> {
+        let _alone = self.lock().map_err(TokenFileError::Write)?;
+        let before = self.tokens()?;
+        let mut tokens = before.to_vec();
+        let changed = change(&mut tokens);
+        if tokens == *before {
+            return Ok(changed);
+        }
         let mut text = serde_json::to_vec_pretty(&Written { tokens }).map_err(TokenFileError::Malformed)?;
         text.push(b'\n');
         if text.len() as u64 > MAX_BYTES {
@@ -110,7 +116,20 @@ impl TokenFile {
             file.persist(&self.path)?;
             fs::File::open(folder)?.sync_all()
         };
-        written().map_err(TokenFileError::Write)
+        written().map_err(TokenFileError::Write)?;
+        Ok(changed)
+    }
+
+    /// Keeps other processes from changing it until what is returned is dropped. On a file of its own, because the file
+    /// itself is replaced.
+    fn lock(&self) -> io::Result<fs::File> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(self.path.with_extension("lock"))?;
+        file.lock()?;
+        Ok(file)
     }
 }
 

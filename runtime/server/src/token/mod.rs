@@ -4,6 +4,7 @@
 //! a copy of the file opens nothing.
 
 mod file;
+mod list;
 mod scope;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 pub use self::file::{TokenFile, TokenFileError};
+pub use self::list::TokenList;
 pub use self::scope::{Scope, Scopes, UnknownScope};
 
 /// What every token begins with, so that a scanner for leaked secrets recognises one.

@@ -13,15 +13,15 @@ use serde_json::{Value, json};
 use super::{Desk, Ended};
 
 /// The plugin these tests are about.
-const ID: &str = "com.acme.echo";
+pub(crate) const ID: &str = "com.acme.echo";
 
 /// A desk that trusts `me`, with a way to make versions.
-struct Workshop {
-    desk: Desk,
+pub(crate) struct Workshop {
+    pub(crate) desk: Desk,
 }
 
 impl Workshop {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Desk::new();
         desk.run(["key", "generate", "--out", "me"]).exits(0);
         desk.run(["trust", "add", "me.pub", "--ids", "com.acme.*"]).exits(0);
@@ -29,7 +29,7 @@ impl Workshop {
     }
 
     /// A workshop with version 1.0.0 installed and enabled.
-    fn with_echo() -> Self {
+    pub(crate) fn with_echo() -> Self {
         let workshop = Self::new();
         let bundle = workshop.version("1.0.0", 1, json!({}));
         workshop.run(&["install", &bundle, "--enable"]).exits(0);
@@ -37,11 +37,11 @@ impl Workshop {
     }
 
     /// Signs a version of the plugin; what is signed later has a higher `sequence`.
-    fn version(&self, version: &str, sequence: u64, manifest: Value) -> String {
+    pub(crate) fn version(&self, version: &str, sequence: u64, manifest: Value) -> String {
         self.guest(version, sequence, manifest, Guest::default())
     }
 
-    fn guest(&self, version: &str, sequence: u64, mut manifest: Value, guest: Guest) -> String {
+    pub(crate) fn guest(&self, version: &str, sequence: u64, mut manifest: Value, guest: Guest) -> String {
         manifest["version"] = version.into();
         let (folder, bundle) = (format!("v{sequence}"), format!("echo-{version}-{sequence}.zip"));
         self.desk.plugin(&folder, &Guest { manifest, ..guest });
@@ -52,19 +52,19 @@ impl Workshop {
         bundle
     }
 
-    fn run(&self, words: &[&str]) -> Ended {
+    pub(crate) fn run(&self, words: &[&str]) -> Ended {
         self.desk.run(words)
     }
 
     /// The answer of a command that succeeds, as JSON.
     #[track_caller]
-    fn answer(&self, words: &[&str]) -> Value {
+    pub(crate) fn answer(&self, words: &[&str]) -> Value {
         self.run(&[words, &["--json"]].concat()).exits(0).json()
     }
 
     /// The stable word of a command that fails.
     #[track_caller]
-    fn code(&self, words: &[&str], exit: i32) -> String {
+    pub(crate) fn code(&self, words: &[&str], exit: i32) -> String {
         let problem = self.run(&[words, &["--json"]].concat()).exits(exit).problem();
         problem["code"].as_str().unwrap().to_owned()
     }

@@ -47,7 +47,7 @@ fn check_compared(change: impl FnOnce(&mut Value), exit: i32, regressed: &[&str]
 fn check_refused(desk: &Desk, more: &[&str], says: &str) {
     let problem = bench(desk, more).exits(2).problem();
     assert_eq!(problem["code"], "INVALID_ARGUMENT");
-    assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+    assert!(problem["message"].as_str().unwrap().contains(says), "{problem}");
 }
 
 #[test]

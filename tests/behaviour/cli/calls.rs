@@ -1,4 +1,4 @@
-//! `call` and `bench`.
+//! `call`.
 
 use palisade_tests::{Guest, SPIN};
 use serde_json::json;
@@ -174,42 +174,4 @@ fn stats_and_logs_go_to_standard_error() {
         .json();
     assert_eq!(answer["result"], serde_json::Value::Null);
     assert_eq!(answer["logs"][0]["level"], "info");
-}
-
-#[test]
-fn bench_measures_saves_and_compares() {
-    let desk = Desk::with_echo();
-    let bench = [
-        "bench",
-        "echo.zip",
-        "any",
-        "--trust",
-        "me.pub",
-        "--duration",
-        "50ms",
-        "--json",
-    ];
-    let answer = desk.run(bench.iter().chain(&["--save", "now.json"])).exits(0).json();
-    assert!(answer["calls"].as_u64().unwrap() > 0);
-    for percentile in ["p50", "p90", "p99", "p999", "max"] {
-        assert!(answer["latency_us"][percentile].is_number(), "{percentile}");
-    }
-    let mut saved: serde_json::Value = serde_json::from_slice(&desk.read("now.json")).unwrap();
-    saved["latency_us"]["p50"] = json!(1e9);
-    saved["rate_per_s"] = json!(0.001);
-    desk.write("slow.json", saved.to_string());
-    let compared = desk
-        .run(bench.iter().chain(&["--compare", "slow.json"]))
-        .exits(0)
-        .json();
-    assert_eq!(compared["compared"]["regressed"], false);
-    saved["latency_us"]["p50"] = json!(0.001);
-    desk.write("fast.json", saved.to_string());
-    let compared = desk
-        .run(bench.iter().chain(&["--compare", "fast.json"]))
-        .exits(20)
-        .json();
-    assert_eq!(compared["compared"]["regressed"], true);
-    desk.write("noise.json", "{}");
-    desk.run(bench.iter().chain(&["--compare", "noise.json"])).exits(2);
 }

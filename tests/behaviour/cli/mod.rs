@@ -4,6 +4,7 @@
 
 mod answers;
 mod author;
+mod bench;
 mod bundles;
 mod calls;
 mod compiling;

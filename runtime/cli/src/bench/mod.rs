@@ -1,28 +1,29 @@
-//! `bench`.
+//! `bench`: measures a command; `saved.rs` keeps the result and reads it back, `compared.rs` sets two against each other.
+
+mod compared;
+mod saved;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Args, value_parser};
 use hdrhistogram::Histogram;
-use palisade::{Blame, CallError, Code, Coded, DiscardLog, Plugin, parse_duration};
-use palisade_bundle::Visible;
-use palisade_signer::input::{Input, Kind, read_file};
+use palisade::{CallError, DiscardLog, Plugin, parse_duration};
+use palisade_bundle::{Digest, Visible};
+use palisade_signer::input::{Input, Kind};
 use palisade_signer::output::{self, Audience, Existing};
 use palisade_signer::{Answer, Conclusion, Failure, HostError, Surroundings, Terminal, style};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use thiserror::Error;
+use serde::Serialize;
 
+use self::compared::Compared;
+use self::saved::{Latency, Measured};
 use crate::plugin_options::{PluginOptions, Purpose};
 
-/// Slower than before by more than this is a regression; less is the noise of an ordinary machine.
-const TOLERANCE: f64 = 0.10;
-
-/// Calls before the clock starts, so that caches and the allocator have settled.
-const WARM_UP: u32 = 100;
+/// Calls before the clock starts, so that caches and the allocator have settled. Fuel and memory are taken from these:
+/// they are the first calls of a new instance, so the same plugin gives the same numbers however long the rest takes.
+const WARM_UP: usize = 100;
 
 /// Nobody waits longer, and a clock that goes further may not exist.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -55,33 +56,10 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
 
-    /// Compare with a saved result; ends with 20 when median or rate are more than 10 % worse
+    /// Compare with a saved result of the same command; ends with 20 when fuel is more than 1 % worse, memory 10 %,
+    /// median or rate 25 %. Fuel is the plugin's own; times are also the machine's
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
-}
-
-/// What was measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Measured {
-    plugin: String,
-    version: String,
-    command: String,
-    concurrency: u16,
-    calls: u64,
-    duration_ms: u64,
-    rate_per_s: f64,
-    latency_us: Latency,
-    fuel: u64,
-}
-
-/// Percentiles of the time of one call, in microseconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Latency {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
 }
 
 /// What `bench` answers.
@@ -93,17 +71,9 @@ struct Benched {
     compared: Option<Compared>,
 }
 
-/// Against a saved result: how much more time a median call takes, and how many more calls there are in a second.
-#[derive(Debug, PartialEq, Serialize)]
-struct Compared {
-    p50_ratio: f64,
-    rate_ratio: f64,
-    regressed: bool,
-}
-
 impl Bench {
     pub(crate) fn run(self, surroundings: &Surroundings, terminal: &mut Terminal) -> Result<Conclusion, Failure> {
-        let before = self.compare.as_deref().map(saved).transpose()?;
+        let before = self.compare.as_deref().map(Measured::read).transpose()?;
         let arguments = self
             .input_file
             .as_ref()
@@ -119,23 +89,28 @@ impl Bench {
         let now = runtime.block_on(async {
             let log = Arc::new(DiscardLog);
             let plugin = self.plugin.load(prepared, log, Purpose::Live, terminal).await?;
-            let progress = terminal.progress("calling");
-            let measured = self.measure(&plugin, arguments).await;
-            drop(progress);
+            let measured = match before.as_ref().map(|before| self.is_about(before, &plugin, &arguments)) {
+                Some(Err(error)) => Err(error),
+                Some(Ok(())) | None => {
+                    let _progress = terminal.progress("calling");
+                    let measured = self.measure(&plugin, arguments).await;
+                    measured.map_err(|error| Failure::from(error).about_plugin(plugin.manifest().id.to_string()))
+                }
+            };
             if let Err(error) = plugin.close().await {
                 terminal.warn(format_args!(
                     "the plugin did not end in order: {}",
                     Visible(error.to_string())
                 ));
             }
-            measured.map_err(|error| Failure::from(error).about_plugin(plugin.manifest().id.to_string()))
+            measured
         })?;
         if let Some(path) = &self.save {
             let json = serde_json::to_vec_pretty(&now).map_err(HostError::Answer)?;
             output::write(path, &json, Audience::Everyone, Existing::Replace)?;
         }
-        let compared = before.map(|before| now.compared_with(&before));
-        let regressed = compared.as_ref().is_some_and(|compared| compared.regressed);
+        let compared = before.map(|before| Compared::new(&before, &now));
+        let regressed = compared.as_ref().is_some_and(Compared::regressed);
         terminal.answer(&Benched { now, compared })?;
         Ok(if regressed {
             Conclusion::Findings
@@ -144,11 +119,38 @@ impl Bench {
         })
     }
 
+    /// Two results can be compared when they say how the same work went.
+    fn is_about(&self, before: &Measured, plugin: &Plugin, arguments: &[u8]) -> Result<(), Failure> {
+        let Measured {
+            plugin: id,
+            command,
+            arguments: digest,
+            concurrency,
+            ..
+        } = before;
+        let facts = [
+            ("plugin", id.clone(), plugin.manifest().id.to_string()),
+            ("command", command.clone(), self.command.clone()),
+            ("input", digest.to_string(), Digest::of(arguments).to_string()),
+            (
+                "number of callers",
+                concurrency.to_string(),
+                self.concurrency.to_string(),
+            ),
+        ];
+        let path = self.compare.as_deref().unwrap_or(Path::new(""));
+        Ok(Measured::check_same(path, facts)?)
+    }
+
     async fn measure(&self, plugin: &Plugin, arguments: Arc<[u8]>) -> Result<Measured, CallError> {
-        let mut fuel = 0;
+        let digest = Digest::of(&arguments);
+        let (mut fuel, mut memory_bytes) = (Vec::with_capacity(WARM_UP), 0);
         for _ in 0..WARM_UP {
-            fuel = plugin.call(&self.command, &arguments).await?.receipt().fuel;
+            let output = plugin.call(&self.command, &arguments).await?;
+            fuel.push(output.receipt().fuel);
+            memory_bytes = output.receipt().peak_memory_bytes.max(memory_bytes);
         }
+        fuel.sort_unstable();
         let started = Instant::now();
         let deadline = started + self.duration.min(LONGEST);
         let mut callers = tokio::task::JoinSet::new();
@@ -166,12 +168,14 @@ impl Bench {
             plugin: plugin.manifest().id.to_string(),
             version: plugin.manifest().version.to_string(),
             command: self.command.clone(),
+            arguments: digest,
             concurrency: self.concurrency,
             calls: all.len(),
             duration_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             rate_per_s: rounded(rate(all.len(), elapsed)),
             latency_us: Latency::of(&all),
-            fuel,
+            fuel: fuel.get(WARM_UP / 2).copied().unwrap_or_default(),
+            memory_bytes,
         })
     }
 }
@@ -233,51 +237,6 @@ impl Latency {
     }
 }
 
-impl Measured {
-    fn compared_with(&self, before: &Self) -> Compared {
-        let p50_ratio = rounded(self.latency_us.p50 / before.latency_us.p50.max(0.001));
-        let rate_ratio = rounded(self.rate_per_s / before.rate_per_s.max(0.001));
-        let regressed = p50_ratio > 1.0 + TOLERANCE || rate_ratio < 1.0 - TOLERANCE;
-        Compared {
-            p50_ratio,
-            rate_ratio,
-            regressed,
-        }
-    }
-}
-
-fn saved(path: &std::path::Path) -> Result<Measured, Failure> {
-    let bytes = read_file(path, Kind::new("saved result", 64 * 1024))?;
-    let result = serde_json::from_slice(&bytes);
-    Ok(result.map_err(|error| SavedResultError {
-        path: path.to_owned(),
-        error,
-    })?)
-}
-
-/// A file that no `bench --save` wrote.
-#[derive(Debug, Error)]
-#[error("`{}` is no result of `bench --save`", path.display())]
-struct SavedResultError {
-    path: PathBuf,
-    #[source]
-    error: serde_json::Error,
-}
-
-impl Coded for SavedResultError {
-    fn code(&self) -> Code {
-        Code::InvalidArgument
-    }
-
-    fn blame(&self) -> Blame {
-        Blame::Request
-    }
-
-    fn details(&self) -> Map<String, Value> {
-        Map::from_iter([("argument".to_owned(), "--compare".into())])
-    }
-}
-
 impl Answer for Benched {
     fn write_for_people(&self, out: &mut dyn Write) -> io::Result<()> {
         let Measured {
@@ -286,6 +245,7 @@ impl Answer for Benched {
             rate_per_s,
             latency_us,
             fuel,
+            memory_bytes,
             ..
         } = &self.now;
         writeln!(
@@ -311,60 +271,14 @@ impl Answer for Benched {
             "  latency  p50 {p50} µs, p90 {p90} µs, p99 {p99} µs, p99.9 {p999} µs, max {max} µs"
         )?;
         writeln!(out, "  fuel     {fuel}")?;
-        if let Some(Compared {
-            p50_ratio,
-            rate_ratio,
-            regressed,
-        }) = &self.compared
-        {
-            let verdict = if *regressed {
-                style::error("slower")
-            } else {
-                style::good("no slower")
-            };
-            writeln!(
-                out,
-                "  {verdict} than before: median × {p50_ratio}, rate × {rate_ratio}"
-            )?;
-        }
-        Ok(())
+        writeln!(out, "  memory   {memory_bytes} bytes")?;
+        self.compared.iter().try_for_each(|compared| compared.write(out))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn measured(p50: f64, rate_per_s: f64) -> Measured {
-        Measured {
-            plugin: "a.b".into(),
-            version: "1.0.0".into(),
-            command: "c".into(),
-            concurrency: 1,
-            calls: 1,
-            duration_ms: 1,
-            rate_per_s,
-            latency_us: Latency {
-                p50,
-                p90: p50,
-                p99: p50,
-                p999: p50,
-                max: p50,
-            },
-            fuel: 1,
-        }
-    }
-
-    #[test]
-    fn a_tenth_is_noise_and_more_is_a_regression() {
-        let before = measured(100.0, 1_000.0);
-        let regressed = |p50, rate| measured(p50, rate).compared_with(&before).regressed;
-        assert!(!regressed(100.0, 1_000.0));
-        assert!(!regressed(110.0, 900.0));
-        assert!(regressed(110.2, 1_000.0));
-        assert!(regressed(100.0, 899.0));
-        assert!(!regressed(1.0, 9_999.0));
-    }
 
     #[test]
     fn percentiles_are_microseconds() {

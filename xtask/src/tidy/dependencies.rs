@@ -15,14 +15,27 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("palisade", &["palisade-abi", "palisade-bundle"]),
     (
         "palisade-cli",
-        &["palisade", "palisade-abi", "palisade-bundle", "palisade-signer"],
+        &[
+            "palisade",
+            "palisade-abi",
+            "palisade-bundle",
+            "palisade-server",
+            "palisade-signer",
+        ],
     ),
+    ("palisade-server", &["palisade"]),
     ("palisade-sdk", &["palisade-abi", "palisade-sdk-macros"]),
     ("palisade-sdk-macros", &[]),
     ("palisade-benches", &["palisade", "palisade-abi", "palisade-bundle"]),
-    ("palisade-tests", &["palisade", "palisade-abi", "palisade-bundle"]),
+    (
+        "palisade-tests",
+        &["palisade", "palisade-abi", "palisade-bundle", "palisade-server"],
+    ),
     ("xtask", &[]),
-    ("codegen", &["palisade", "palisade-abi", "palisade-bundle"]),
+    (
+        "codegen",
+        &["palisade", "palisade-abi", "palisade-bundle", "palisade-server"],
+    ),
 ];
 
 /// Every sample plugin is written as an outsider would: the SDK and nothing else of this workspace.

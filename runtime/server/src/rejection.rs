@@ -17,9 +17,13 @@ pub(crate) struct Rejection {
 
 impl<E: Coded + Send + Sync + 'static> From<E> for Rejection {
     fn from(error: E) -> Self {
-        let status = StatusCode::from_u16(error.code().http_status());
+        let status = match StatusCode::from_u16(error.code().http_status()) {
+            // A plugin's own error is no success where nothing else can be answered.
+            Ok(status) if status.is_success() => StatusCode::UNPROCESSABLE_ENTITY,
+            status => status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        };
         Self {
-            status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            status,
             error: Arc::new(error),
         }
     }

@@ -161,11 +161,11 @@ impl Server<'_> {
         for (id, error) in left {
             self.voice.warn(&format!("{id} did not end in order: {error}"));
         }
-        if let Some(mut answering) = answering.filter(|answering| !answering.is_finished()) {
-            if timeout(LAST_ANSWERS, &mut answering).await.is_err() {
-                answering.abort();
-                let _ = answering.await;
-            }
+        if let Some(mut answering) = answering.filter(|answering| !answering.is_finished())
+            && timeout(LAST_ANSWERS, &mut answering).await.is_err()
+        {
+            answering.abort();
+            let _ = answering.await;
         }
         tasks.shutdown().await;
     }

@@ -34,7 +34,10 @@ impl ServiceManager<'_> {
         let is_asked = sd_notify::watchdog_enabled(false, &mut microseconds);
         let period = Duration::from_micros(microseconds) / 2;
         async move {
-            while is_asked {
+            loop {
+                if !is_asked {
+                    break;
+                }
                 // Elsewhere, because it waits while nobody listens. One that gets lost is followed by another in time.
                 let tell = || sd_notify::notify(false, &[NotifyState::Watchdog]);
                 let _ = tokio::task::spawn_blocking(tell).await;

@@ -64,7 +64,8 @@ impl Connection {
         let mut stays = true;
         poll_fn(|context| {
             if let Poll::Ready(ended) = connection.as_mut().poll(context) {
-                return Poll::Ready(told(ended));
+                told(ended);
+                return Poll::Ready(());
             }
             if stays && leave.as_mut().poll(context).is_ready() {
                 stays = false;

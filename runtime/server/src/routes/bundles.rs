@@ -19,7 +19,7 @@ use super::answer::{Answer as Answered, Done};
 use crate::api::Api;
 use crate::body;
 use crate::caller::Caller;
-use crate::caller::scope::{Install, Read};
+use crate::caller::scope::{Install, Manage, Read};
 use crate::endpoint::{Endpoint, Schema};
 use crate::idempotency::{Answer, Turn};
 use crate::params::Params;
@@ -171,6 +171,10 @@ async fn upgrade_plugin(
         params.flag("dry_run")?,
     );
     params.end(&["plugin", "approve", "allow_downgrade", "dry_run"])?;
+    if approve || allow_downgrade {
+        // Granting and going back are what `plugin:manage` is for.
+        Caller::<Manage>::of(&service, caller.identity())?;
+    }
     // Unknown ones are known to be before 50 MiB are read.
     let old_version = caller.supervisor().status(&id)?.version;
     let bundle = body::bundle(&headers, sent).await?;

@@ -9,6 +9,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use palisade::{JournalReader, Level, LogLine, PluginId, Timestamp};
 use serde_json::json;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::api::Api;
@@ -71,9 +72,14 @@ async fn logs_of(
         .get(ACCEPT)
         .is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"))
     {
-        return Ok(stream::answer(reader, service.ending()));
+        let following = Following {
+            idle: Some(reader),
+            running: None,
+            is_new: true,
+        };
+        return Ok(stream::answer(following, service.ending()));
     }
-    let (lines, _) = read(reader).await?;
+    let (lines, _) = reader.begin().await.map_err(|_| RequestError::Panicked.reject())??;
     let body: String = lines
         .iter()
         .filter_map(|line| Some(serde_json::to_string(line).ok()? + "\n"))
@@ -93,39 +99,44 @@ fn level_of(word: &str) -> Result<Level, Rejection> {
     })
 }
 
+/// What one look found, and what looks again.
+type Look = Result<(Vec<LogLine>, Reading), Rejection>;
+
 struct Reading {
-    reader: Option<JournalReader<LogLine>>,
+    reader: JournalReader<LogLine>,
     wanted: Wanted,
+}
+
+/// A log that is followed. What is being read is kept here, so that nothing is lost when nobody waits for it any more.
+struct Following {
+    /// `None` while it is read.
+    idle: Option<Reading>,
+    running: Option<JoinHandle<Look>>,
     is_new: bool,
 }
 
 impl Reading {
     fn of(folder: &Path, id: &PluginId, wanted: Wanted) -> Self {
         Self {
-            reader: Some(JournalReader::logs(folder, id)),
+            reader: JournalReader::logs(folder, id),
             wanted,
-            is_new: true,
         }
     }
 
     fn lines(&mut self) -> Result<Vec<LogLine>, Rejection> {
-        let Some(reader) = &mut self.reader else {
-            return Ok(Vec::new());
-        };
         let mut lines = Vec::new();
-        reader.read(|line: LogLine| {
+        self.reader.read(|line: LogLine| {
             if self.wanted.holds(&line) {
                 lines.push(line);
             }
         })?;
         Ok(lines)
     }
-}
 
-/// The lines that were written since, read where it holds up nobody.
-async fn read(mut reading: Reading) -> Result<(Vec<LogLine>, Reading), Rejection> {
-    let read = tokio::task::spawn_blocking(move || reading.lines().map(|lines| (lines, reading)));
-    read.await.map_err(|_| RequestError::Panicked.reject())?
+    /// Reads the lines that were written since where that holds up nobody.
+    fn begin(mut self) -> JoinHandle<Look> {
+        tokio::task::spawn_blocking(move || self.lines().map(|lines| (lines, self)))
+    }
 }
 
 impl Wanted {
@@ -136,19 +147,19 @@ impl Wanted {
     }
 }
 
-impl Source for Reading {
+impl Source for Following {
     async fn next(&mut self) -> Option<Vec<u8>> {
         loop {
-            if !std::mem::take(&mut self.is_new) {
+            if let Some(reading) = self.idle.take_if(|_| self.is_new) {
+                self.running = Some(reading.begin());
+                self.is_new = false;
+            } else if self.running.is_none() {
                 sleep(LOOK_EVERY).await;
+                self.running = Some(self.idle.take()?.begin());
             }
-            let reading = Self {
-                reader: self.reader.take(),
-                wanted: Wanted { ..self.wanted },
-                is_new: false,
-            };
-            let (lines, reading) = read(reading).await.ok()?;
-            self.reader = reading.reader;
+            let (lines, reading) = self.running.as_mut()?.await.ok()?.ok()?;
+            self.running = None;
+            self.idle = Some(reading);
             let sent: Vec<u8> = lines
                 .iter()
                 .filter_map(|line| Some(stream::event(None, "log", &serde_json::to_string(line).ok()?)))

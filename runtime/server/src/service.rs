@@ -44,7 +44,7 @@ struct Inner {
     dashboard: Dashboard,
 }
 
-/// What a [`Service`] is made of.
+/// What a service is made of.
 #[derive(Clone)]
 pub struct ServiceSettings {
     supervisor: Supervisor,
